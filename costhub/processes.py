@@ -1,0 +1,180 @@
+"""Child processes that end in order, and do not outlive their parent when it is killed."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+# What to send and how many seconds to wait after it, in order; SIGKILL always comes last.
+StopSteps = tuple[tuple[signal.Signals, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The operating system account that a program runs as."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+def _always() -> bool:
+    return True
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A command that is kept running: how it is started, known to be ready, and stopped."""
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    folder: Path
+    stop_steps: StopSteps = ((signal.SIGTERM, 5.0),)
+    account: Account | None = None
+    # Where its output goes; None: through a pipe to whoever started it.
+    log: Path | None = None
+    # Sent by the kernel when the parent dies without stopping it (Linux only).
+    orphan_signal: signal.Signals = signal.SIGTERM
+    before_start: Callable[[], None] = _nothing
+    is_ready: Callable[[], bool] = _always
+
+
+def die_with_parent(orphan_signal: signal.Signals) -> None:
+    """Ask the kernel for a signal when this process's parent ends; only Linux can."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, int(orphan_signal), 0, 0, 0)
+
+
+def start(program: Program) -> subprocess.Popen[bytes]:
+    """Start it in a process group of its own. Call from the main thread: the death signal follows the calling thread.
+
+    Raises OSError when it cannot be started.
+    """
+    program.before_start()
+    parent = os.getpid()
+
+    def in_child() -> None:
+        die_with_parent(program.orphan_signal)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    account = program.account
+    output = (
+        subprocess.PIPE if program.log is None else os.open(program.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    )
+    try:
+        return subprocess.Popen(
+            program.argv,
+            env=dict(program.env),
+            cwd=program.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
+            preexec_fn=in_child,
+        )
+    finally:
+        if program.log is not None:
+            os.close(output)
+
+
+def has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it ended. What it left in its process group is killed before its id can be given to another process."""
+    if process.returncode is not None:
+        return True
+    try:
+        ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        ended = None
+    else:
+        if ended is None:
+            return False
+    _signal_group(process.pid, signal.SIGKILL)
+    process.wait()
+    return True
+
+
+def stop(process: subprocess.Popen[bytes], steps: StopSteps) -> None:
+    """Send each signal, wait its seconds, and kill the whole process group in the end."""
+    for number, seconds in steps:
+        if has_ended(process):
+            return
+        process.send_signal(number)
+        wait_until(lambda: has_ended(process), seconds)
+    if not has_ended(process):
+        _signal_group(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, *, every: float = 0.02) -> bool:
+    """Whether `condition` came true within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(every)
+    return True
+
+
+def running_in(folder: Path, names: frozenset[str]) -> Iterator[psutil.Process]:
+    """Processes called one of `names` whose working folder is `folder`: servers work inside their data folder."""
+    for process in psutil.process_iter(["name"]):
+        if process.info["name"] not in names:
+            continue
+        try:
+            working_folder = process.cwd()
+        except psutil.Error:
+            continue
+        if Path(working_folder) == folder:
+            yield process
+
+
+def end_leftovers(folder: Path, names: frozenset[str], steps: StopSteps) -> int:
+    """End what a killed run left working in `folder`; how many processes that were. One that just ends is no error."""
+    leftovers = list(running_in(folder, names))
+    for number, seconds in (*steps, (signal.SIGKILL, 5.0)):
+        alive = [process for process in leftovers if process.is_running()]
+        for process in alive:
+            _send(process, number)
+        psutil.wait_procs(alive, timeout=seconds)
+    return len(leftovers)
+
+
+def end_group(leader: psutil.Process, seconds: float) -> None:
+    """End another run's process group: politely, then for certain."""
+    _signal_group(leader.pid, signal.SIGTERM)
+    psutil.wait_procs([leader], timeout=seconds)
+    _signal_group(leader.pid, signal.SIGKILL)
+
+
+def _send(process: psutil.Process, number: signal.Signals) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        return
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        # Nobody is left in it, or only zombies are (macOS answers with EPERM then).
+        return
