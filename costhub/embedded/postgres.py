@@ -135,7 +135,7 @@ class Postgres:
         return len(lines) >= 8 and lines[7].strip() == "ready"
 
     def forget_stale_lock(self) -> None:
-        """Remove the lock file of a server that is gone; PostgreSQL would believe it once its pid is another process's."""
+        """Remove the lock file of a server that is gone; PostgreSQL trusts it when its pid now is another process."""
         lock = self.data / "postmaster.pid"
         try:
             first = lock.read_text().partition("\n")[0].strip()
