@@ -1,0 +1,171 @@
+"""What every DRF view shares: strict JSON in, problems out, cursor pages."""
+
+import binascii
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from typing import IO, Any
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import connection, transaction
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.parsers import BaseParser
+from rest_framework.response import Response
+
+from common.problems import Fault, Problem, excerpt, problem_response, unauthenticated
+
+MAX_DEPTH = 20
+PAGE_LIMIT = 100
+
+
+class StrictJSONParser(BaseParser):
+    """JSON as RFC 8259 has it: UTF-8, no duplicate names, no NaN, bounded depth. Numbers with a point stay strings."""
+
+    media_type = "application/json"
+
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        body = stream.read()
+        if nesting(body) > MAX_DEPTH:
+            raise Problem("too-deep", f"At most {MAX_DEPTH} levels of nesting are read.")
+        try:
+            return json.loads(
+                body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=str
+            )
+        except ValueError as error:
+            raise Problem("malformed-json", excerpt(str(error))) from error
+
+
+def nesting(body: bytes) -> int:
+    """The deepest level of brackets outside strings, without building anything."""
+    deepest = depth = 0
+    for piece in _outside_strings(body):
+        for byte in piece:
+            if byte in b"[{":
+                depth += 1
+                deepest = max(deepest, depth)
+            elif byte in b"]}":
+                depth -= 1
+    return deepest
+
+
+def _outside_strings(body: bytes) -> list[bytes]:
+    return body.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2]
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return result
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def problem_handler(error: Exception, context: dict[str, Any]) -> Any:
+    """Any error below a DRF view as a problem; what it had written is rolled back."""
+    problem = as_problem(error)
+    if problem is None:
+        return None
+    if connection.in_atomic_block:
+        transaction.set_rollback(True)
+    return problem_response(problem, context["request"]._request)
+
+
+def as_problem(error: Exception) -> Problem | None:
+    match error:
+        case Problem():
+            return error
+        case Http404() | exceptions.NotFound():
+            return Problem("not-found")
+        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
+            return unauthenticated()
+        case PermissionDenied():
+            return Problem("forbidden", str(error))
+        case exceptions.PermissionDenied():
+            return Problem("forbidden", str(error.detail))
+        case ValidationError():
+            return Problem("validation-error", errors=tuple(_django_faults(error)))
+        case exceptions.ValidationError():
+            return Problem("validation-error", errors=tuple(_faults(error.detail, "")))
+        case exceptions.MethodNotAllowed():
+            return Problem("method-not-allowed")
+        case exceptions.UnsupportedMediaType():
+            return Problem("unsupported-media-type", "Send application/json.")
+        case exceptions.NotAcceptable():
+            return Problem("not-acceptable")
+        case exceptions.ParseError():
+            return Problem("malformed-json")
+        case exceptions.Throttled():
+            return Problem("rate-limited", headers={"Retry-After": str(int(error.wait or 1))})
+    return None
+
+
+def _django_faults(error: ValidationError) -> list[Fault]:
+    if not hasattr(error, "error_dict"):
+        return [Fault("", "invalid", message) for message in error.messages]
+    return [
+        Fault("" if name == "__all__" else f"/{name}", "invalid", message)
+        for name, messages in error.message_dict.items()
+        for message in messages
+    ]
+
+
+def _faults(detail: Any, pointer: str) -> list[Fault]:
+    if isinstance(detail, dict):
+        return [
+            fault
+            for name, inner in detail.items()
+            for fault in _faults(inner, pointer if name == "non_field_errors" else f"{pointer}/{excerpt(str(name))}")
+        ]
+    if isinstance(detail, list):
+        inners = enumerate(detail)
+        return [
+            fault
+            for index, inner in inners
+            for fault in _faults(inner, f"{pointer}/{index}" if isinstance(inner, dict) and inner else pointer)
+        ]
+    return [Fault(pointer, getattr(detail, "code", "invalid"), str(detail))]
+
+
+def query_parameters(request: Any, allowed: frozenset[str]) -> dict[str, str]:
+    """The query string as a dict; Problem 422 for a parameter that is unknown or stands twice."""
+    faults = [
+        Fault(f"/{excerpt(name)}", "unknown_parameter" if name not in allowed else "repeated", "not understood here")
+        for name, values in request.GET.lists()
+        if name not in allowed or len(values) > 1
+    ]
+    if faults:
+        raise Problem("validation-error", "A query parameter is not understood.", errors=tuple(faults))
+    return {name: values[-1] for name, values in request.GET.lists()}
+
+
+def encode_cursor(*parts: str | int) -> str:
+    return urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+def decode_cursor(text: str, kinds: tuple[type, ...]) -> list[Any]:
+    """The parts of a cursor that `encode_cursor` made; Problem 422 for anything else."""
+    try:
+        parts = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (binascii.Error, ValueError) as error:
+        raise Problem("validation-error", errors=(Fault("/cursor", "invalid", "is not a cursor"),)) from error
+    if not isinstance(parts, list) or [type(part) for part in parts] != list(kinds):
+        raise Problem("validation-error", errors=(Fault("/cursor", "invalid", "is not a cursor"),))
+    return parts
+
+
+def page_limit(parameters: Mapping[str, str]) -> int:
+    text = parameters.get("limit", str(PAGE_LIMIT))
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= PAGE_LIMIT):
+        raise Problem("validation-error", errors=(Fault("/limit", "out_of_range", f"must be from 1 to {PAGE_LIMIT}"),))
+    return int(text)
+
+
+def page_of(rows: list[dict[str, Any]], *, limit: int, cursor: str | None) -> Response:
+    """One page of a list: at most `limit` rows of the `limit + 1` that were asked for, and where to go on."""
+    return Response({"data": rows[:limit], "next": cursor if len(rows) > limit else None})

@@ -1,0 +1,93 @@
+"""Periods: half-open intervals of local calendar time in an IANA zone. Pure.
+
+A period follows from the clock, the zone and its kind; nothing is ever reset. Boundaries are local midnights, so a day
+of a change of clocks has 23 or 25 hours. A midnight that the clocks skip is taken at the first instant after the gap.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+
+class PeriodKind(StrEnum):
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+# ISO numbering: Monday is 0.
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """[start, end) as aware UTC instants."""
+
+    start: datetime
+    end: datetime
+
+    def __contains__(self, instant: datetime) -> bool:
+        return self.start <= instant < self.end
+
+    def elapsed(self, now: datetime) -> float:
+        """The share of the period that has passed, from 0 to 1."""
+        return min(1.0, max(0.0, (now - self.start) / (self.end - self.start)))
+
+
+def local_midnight(day: date, zone: ZoneInfo) -> datetime:
+    """The first instant of a local day, in UTC."""
+    naive = datetime.combine(day, time())
+    # fold=0 reads a skipped midnight with the offset before the gap, which lands after it; a midnight that comes
+    # twice is the first of the two. Going through UTC makes both an instant that exists.
+    return naive.replace(tzinfo=zone, fold=0).astimezone(UTC) if _exists(naive, zone) else _after_gap(naive, zone)
+
+
+def _exists(naive: datetime, zone: ZoneInfo) -> bool:
+    there = naive.replace(tzinfo=zone).astimezone(UTC)
+    return there.astimezone(zone).replace(tzinfo=None) == naive
+
+
+def _after_gap(naive: datetime, zone: ZoneInfo) -> datetime:
+    # Both readings of a skipped time straddle the jump; it lies where the offset changes, found to the second.
+    early = naive.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    late = naive.replace(tzinfo=zone, fold=0).astimezone(UTC)
+    before = early.astimezone(zone).utcoffset()
+    while late - early > timedelta(seconds=1):
+        middle = early + (late - early) / 2
+        middle = middle.replace(microsecond=0)
+        if middle.astimezone(zone).utcoffset() == before:
+            early = middle
+        else:
+            late = middle
+    return late
+
+
+def period_at(kind: PeriodKind, instant: datetime, zone: ZoneInfo, *, week_start: int = 0) -> Period:
+    """The one period of this kind that holds the instant. `week_start`: 0 is Monday."""
+    first = _first_day(kind, instant.astimezone(zone).date(), week_start)
+    return Period(local_midnight(first, zone), local_midnight(next_first_day(kind, first), zone))
+
+
+def previous_period(kind: PeriodKind, period: Period, zone: ZoneInfo, *, week_start: int = 0) -> Period:
+    return period_at(kind, period.start - timedelta(microseconds=1), zone, week_start=week_start)
+
+
+def _first_day(kind: PeriodKind, day: date, week_start: int) -> date:
+    match kind:
+        case PeriodKind.DAY:
+            return day
+        case PeriodKind.WEEK:
+            return day - timedelta(days=(day.weekday() - week_start) % 7)
+        case PeriodKind.MONTH:
+            return day.replace(day=1)
+
+
+def next_first_day(kind: PeriodKind, first: date) -> date:
+    match kind:
+        case PeriodKind.DAY:
+            return first + timedelta(days=1)
+        case PeriodKind.WEEK:
+            return first + timedelta(days=7)
+        case PeriodKind.MONTH:
+            return (first + timedelta(days=31)).replace(day=1)

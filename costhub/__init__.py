@@ -1,0 +1,1 @@
+"""Settings, URLs and processes: everything that ties the apps together."""

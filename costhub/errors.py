@@ -1,0 +1,50 @@
+"""What nobody caught: a problem on the API, a page elsewhere, and never a traceback."""
+
+import sys
+
+from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from common.problems import Problem, problem_response
+
+PAGES = {400: "errors/400.html", 403: "errors/403.html", 404: "errors/404.html", 500: "errors/500.html", 503: "errors/503.html"}  # fmt: skip
+
+
+def answer(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """The problem as JSON for programs and as a page for people."""
+    if request.path.startswith(("/api/", "/v1/", "/webhooks/")):
+        return problem_response(problem, request)
+    response = render(request, PAGES[problem.status], {"detail": problem.detail}, status=problem.status)
+    for name, value in problem.headers.items():
+        response[name] = value
+    return response
+
+
+def bad_request(request: HttpRequest, exception: BadRequest | SuspiciousOperation) -> HttpResponse:
+    return answer(request, Problem("bad-request"))
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return answer(request, Problem("forbidden", str(exception)[:200]))
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return answer(request, Problem("forbidden", "The form was out of date or came from another site. Reload the page."))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return answer(request, Problem("not-found"))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """A database that went away is not our bug but a state: 503, and when to come back."""
+    error = sys.exc_info()[1]
+    if is_outage(error):
+        return answer(request, Problem("unavailable", "The database is not reachable.", headers={"Retry-After": "2"}))
+    return answer(request, Problem("internal-error"))
+
+
+def is_outage(error: BaseException | None) -> bool:
+    return isinstance(error, OperationalError | InterfaceError)

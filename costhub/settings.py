@@ -1,0 +1,280 @@
+"""One settings module for every way to run: embedded servers on a laptop, external ones in production, tests.
+
+Without DATABASE_URL the embedded servers of COSTHUB_HOME are meant, and the secrets come from a file made there at
+first start; with it everything secret must come from the environment. Bad values stop the process at start-up.
+"""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+from costhub import embedded, env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+COSTHUB_HOME = Path(env.text("COSTHUB_HOME", str(BASE_DIR / ".costhub"))).resolve()
+EMBEDDED = not os.environ.get("DATABASE_URL", "").strip()
+
+if EMBEDDED:
+    _servers = embedded.urls(COSTHUB_HOME)
+    _secrets = embedded.secrets(COSTHUB_HOME)
+    DATABASE_URL, DATABASE_OWNER_URL, REDIS_URL = (
+        _servers.database_url,
+        _servers.database_owner_url,
+        env.text("REDIS_URL", _servers.redis_url),
+    )
+else:
+    _secrets = {}
+    DATABASE_URL = env.text("DATABASE_URL")
+    DATABASE_OWNER_URL = env.text("DATABASE_OWNER_URL", DATABASE_URL)
+    REDIS_URL = env.text("REDIS_URL")
+
+DEBUG = env.flag("DEBUG", False)
+BASE_URL = env.text("BASE_URL", "http://127.0.0.1:8000").rstrip("/")
+_base = urlsplit(BASE_URL)
+if _base.scheme not in {"http", "https"} or not _base.hostname or _base.path:
+    raise ImproperlyConfigured("BASE_URL must look like https://costhub.example.com")
+_https = _base.scheme == "https"
+
+SECRET_KEY = env.text("SECRET_KEY", _secrets.get("SECRET_KEY"))
+if len(SECRET_KEY) < 40:
+    raise ImproperlyConfigured("SECRET_KEY must have at least 40 characters")
+KEY_PEPPER = env.key_bytes("COSTHUB_KEY_PEPPER", env.text("COSTHUB_KEY_PEPPER", _secrets.get("COSTHUB_KEY_PEPPER")), 32)
+SEAL_KEY = env.key_bytes("COSTHUB_SEAL_KEY", env.text("COSTHUB_SEAL_KEY", _secrets.get("COSTHUB_SEAL_KEY")), 32)
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", f"{_base.hostname},127.0.0.1,localhost")
+CSRF_TRUSTED_ORIGINS = [BASE_URL]
+
+INSTALLED_APPS = [
+    "costhub",
+    "common",
+    "tenants",
+    "pricing",
+    "usage",
+    "alerts",
+    "budgets",
+    "ingest",
+    "analytics",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "django_celery_beat",
+    "django_htmx",
+    "rest_framework",
+    "drf_spectacular",
+]
+
+MIDDLEWARE = [
+    "common.requests.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "common.requests.ContentSecurityPolicyMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+
+ROOT_URLCONF = "costhub.urls"
+WSGI_APPLICATION = "costhub.wsgi.application"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "tenants.context.organization",
+            ],
+        },
+    }
+]
+
+# `default` is what web and workers use: a role that owns no table, so that row-level security binds it.
+# `owner` runs migrations and makes test databases; nothing else may touch it.
+APPLICATION_ROLE = "costhub_app"
+
+
+def _database(name: str, url: str, options: dict[str, object]) -> dict[str, object]:
+    parameters = env.postgres(name, url)
+    sslmode = {"sslmode": parameters.pop("sslmode")} if "sslmode" in parameters else {}
+    return {"ENGINE": "django.db.backends.postgresql", **parameters, "OPTIONS": {**sslmode, **options}}
+
+
+DATABASES = {
+    "default": {
+        **_database(
+            "DATABASE_URL",
+            DATABASE_URL,
+            {
+                # Named again here so that a database login with more rights is still held to the role.
+                "options": f"-c role={APPLICATION_ROLE} -c timezone=UTC",
+                "pool": {
+                    "min_size": 1,
+                    "max_size": env.number("DATABASE_POOL_SIZE", 20, minimum=2, maximum=200),
+                    "timeout": 5,
+                    "max_idle": 120,
+                },
+                "connect_timeout": 5,
+            },
+        ),
+        "CONN_HEALTH_CHECKS": True,
+        "TEST": {"MIRROR": "owner"},
+    },
+    "owner": _database("DATABASE_OWNER_URL", DATABASE_OWNER_URL, {"options": "-c timezone=UTC", "connect_timeout": 5}),
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "tenants.User"
+
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = env.text("EMAIL_VERIFICATION", "optional")
+if ACCOUNT_EMAIL_VERIFICATION not in {"none", "optional", "mandatory"}:
+    raise ImproperlyConfigured("EMAIL_VERIFICATION must be none, optional or mandatory")
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_LOGOUT_ON_GET = False
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "account_login"
+
+SESSION_COOKIE_NAME = "__Host-costhub" if _https else "costhub_session"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+CSRF_FAILURE_VIEW = "costhub.errors.csrf_failure"
+SECURE_SSL_REDIRECT = _https
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if env.flag("BEHIND_TLS_PROXY", False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# Redis carries wake-ups and rate counters only: whatever lives there may vanish, so no call may wait long for it.
+REDIS_TIMEOUT_S = 1
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S},
+    }
+}
+
+_redis = urlsplit(REDIS_URL)
+CELERY_BROKER_URL = f"redis+socket://{_redis.path}" if _redis.scheme == "unix" else REDIS_URL
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 10, "socket_connect_timeout": REDIS_TIMEOUT_S, "max_retries": 0}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 2
+CELERY_BEAT_SCHEDULE = {
+    "settle-usage": {"task": "ingest.settle", "schedule": 2.0, "options": {"expires": 10}},
+    "deliver-alerts": {"task": "alerts.deliver", "schedule": 5.0, "options": {"expires": 30}},
+    "make-partitions": {"task": "usage.make_partitions", "schedule": 3600.0, "options": {"expires": 1800}},
+    "forget-old-claims": {"task": "ingest.forget_old_claims", "schedule": 3600.0, "options": {"expires": 1800}},
+}
+
+MAIL_FOLDER = COSTHUB_HOME / "mail"
+EMAIL_URL = env.text("EMAIL_URL", "")
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "CostHub <costhub@localhost>")
+if EMAIL_URL:
+    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    _smtp = env.smtp("EMAIL_URL", EMAIL_URL)
+    EMAIL_HOST, EMAIL_PORT = _smtp["HOST"], _smtp["PORT"]
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _smtp["HOST_USER"], _smtp["HOST_PASSWORD"]
+    EMAIL_USE_TLS, EMAIL_USE_SSL = _smtp["USE_TLS"], _smtp["USE_SSL"]
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = MAIL_FOLDER
+
+# The operator's exceptions to the guard on outgoing HTTP, as exact origins such as http://127.0.0.1:9000.
+OUTBOUND_ALLOWED_ORIGINS = frozenset(env.words("OUTBOUND_ALLOWED_ORIGINS"))
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-us"
+USE_I18N = False
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = Path(env.text("STATIC_ROOT", str(COSTHUB_HOME / "static")))
+WHITENOISE_USE_FINDERS = EMBEDDED or DEBUG
+WHITENOISE_AUTOREFRESH = DEBUG
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if WHITENOISE_USE_FINDERS
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# Usage events: how far from now an event's time may lie, and how large a request may be (docs: API, BAD_INPUTS).
+EVENT_MAX_AGE_DAYS = 35
+EVENT_MAX_AHEAD_SECONDS = 300
+EVENT_BATCH_LIMIT = 1_000
+EVENT_BODY_LIMIT = 1_048_576
+EVENT_BODY_SECONDS = 15
+# An event id is remembered longer than its event could be accepted again.
+EVENT_CLAIM_DAYS = 40
+DATA_UPLOAD_MAX_MEMORY_SIZE = EVENT_BODY_LIMIT
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["tenants.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["tenants.authentication.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["common.api.StrictJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "common.api.problem_handler",
+    "UNAUTHENTICATED_USER": None,
+    "COERCE_DECIMAL_TO_STRING": True,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "CostHub API",
+    "VERSION": "1",
+    "DESCRIPTION": "Usage in, spend out, budgets and alerts. Money is a decimal string in USD, time is RFC 3339 in UTC.",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": [],
+    "SERVE_AUTHENTICATION": [],
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{levelname} {name} {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO")},
+    "loggers": {"django.request": {"level": "ERROR"}, "django.security.DisallowedHost": {"level": "CRITICAL"}},
+}

@@ -1,0 +1,31 @@
+"""The SQL of the inbox and the claims, applied by migrations."""
+
+# Ids are compared byte by byte. No foreign key: row security pins the organization, and a check per event would cost
+# more than the claim itself.
+CREATE_CLAIM = """
+CREATE TABLE ingest_claim (
+    organization_id bigint NOT NULL,
+    event_id text COLLATE "C" NOT NULL,
+    digest bytea NOT NULL,
+    claimed_at timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, event_id)
+)
+"""
+INDEX_CLAIM = "CREATE INDEX ingest_claim_by_age ON ingest_claim USING brin (claimed_at)"
+
+# A queue: every row is inserted once and deleted soon, so the table is vacuumed early and often.
+CREATE_INBOX = """
+CREATE TABLE ingest_inbox (
+    organization_id bigint NOT NULL,
+    id bigint NOT NULL,
+    received_at timestamptz NOT NULL,
+    virtual_key_id bigint NOT NULL,
+    events integer NOT NULL,
+    payload bytea NOT NULL,
+    attempts integer NOT NULL DEFAULT 0,
+    not_before timestamptz NOT NULL,
+    error text NOT NULL DEFAULT '',
+    PRIMARY KEY (organization_id, id),
+    CONSTRAINT ingest_inbox_never_empty CHECK (events > 0)
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 1000)
+"""

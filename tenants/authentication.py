@@ -1,0 +1,78 @@
+"""Bearer tokens on the API: who is calling, for which organization, and what may they do."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from common.problems import Problem, unauthenticated
+from tenants import tokens
+
+# What a virtual key may do besides reading its own /api/v1/me.
+VIRTUAL_KEY_SCOPES = frozenset({"usage:write", "me"})
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A proven credential. `team_id` and `virtual_key_id` are set for virtual keys only."""
+
+    organization_id: int
+    credential_id: int
+    scopes: frozenset[str]
+    team_id: int | None = None
+
+    @property
+    def virtual_key_id(self) -> int | None:
+        return self.credential_id if self.team_id is not None else None
+
+    def require(self, scope: str) -> None:
+        if scope not in self.scopes:
+            raise Problem("insufficient-scope", f"This needs the scope {scope}.")
+
+
+def authenticate(request: HttpRequest, now: datetime) -> Caller:
+    """The caller of the request's Authorization header; Problem 401, always the same one, for anything else."""
+    scheme, _, text = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    token = tokens.parse_token(text.strip()) if scheme.lower() == "bearer" else None
+    if token is None or token.prefix == tokens.INVITATION_PREFIX:
+        raise unauthenticated()
+    is_key = token.prefix in tokens.VIRTUAL_KEY_PREFIXES.values()
+    lookup = "tenants_virtual_key" if is_key else "tenants_access_token"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT organization_id, id, digest, ended_at, team_id, scopes FROM {lookup}(%s)", [token.public_id]
+        )
+        rows = cursor.fetchall()
+    for organization_id, credential_id, digest, ended_at, team_id, scopes in rows:
+        if token.matches(bytes(digest), settings.KEY_PEPPER) and (ended_at is None or ended_at > now):
+            granted = VIRTUAL_KEY_SCOPES if is_key else frozenset(scopes)
+            return Caller(organization_id, credential_id, granted, team_id)
+    raise unauthenticated()
+
+
+class BearerAuthentication(BaseAuthentication):
+    """DRF's view of `authenticate`: `request.auth` is the Caller. Sessions count for nothing on the API."""
+
+    def authenticate(self, request: Request) -> tuple[None, Caller]:
+        return None, authenticate(request._request, timezone.now())
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="costhub"'
+
+
+class HasScope(BasePermission):
+    """The view names the scope each method needs: `scopes = {"GET": "keys:read", "POST": "keys:write"}`."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        method = "GET" if request.method == "HEAD" else request.method
+        scope = view.scopes.get(method)
+        if scope is not None:
+            request.auth.require(scope)
+        return True
