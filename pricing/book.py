@@ -1,0 +1,177 @@
+"""Which price an event has: provider, model, service tier and time → a rate, or the reason why there is none.
+
+Pure: a `PriceBook` is made from plain entries (`pricing.resolve` reads them from the database) and answers from
+memory. Names are looked up once; after that an answer is two dictionary reads and a search in a short list of dates.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from pricing.matching import Clause, ModelIndex
+from pricing.normalize import normalize
+from pricing.rate import Rate
+from pricing.terms import STANDARD, Terms, Tier, Units
+
+UNKNOWN_PROVIDER = "unknown_provider"
+UNKNOWN_MODEL = "unknown_model"
+NO_PRICE = "no_price"
+BEFORE_FIRST_PRICE = "before_first_price"
+NO_TIER_PRICE = "no_tier_price"
+UNSUPPORTED_UNITS = "unsupported_units"
+
+# Billed by what an event does not count (time, characters, pages), alone or beside tokens.
+_UNCOUNTED = ("_hours", "_mchars", "_kpages", "_messages_kcount", "_gpixels")
+# Images and video come out of these models as output tokens at a price of their own, and an event has one count.
+_MIXED_OUTPUT = frozenset({"output_image_mtok", "output_video_mtok"})
+
+# Names come from outside: beyond this many different ones the memory of them starts anew.
+REMEMBERED_NAMES = 20_000
+
+
+class Resolution(NamedTuple):
+    """Canonical names as far as they are known. `rate` or `reason` is set, never both."""
+
+    provider: str
+    model: str
+    price_id: int | None = None
+    rate: Rate | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceEntry:
+    id: int
+    effective_from: datetime
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    name: str
+    match: Clause
+    prices: Mapping[str, Sequence[PriceEntry]]  # by service tier, ascending by date
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderEntry:
+    id: str
+    fallbacks: Sequence[str]
+    models: Sequence[ModelEntry]  # in the order in which matches are tried
+
+
+class _Period(NamedTuple):
+    resolution: Resolution
+    windows: tuple[tuple[int, int, Resolution], ...]  # seconds after midnight UTC: from, until
+
+    def at(self, moment: datetime) -> Resolution:
+        if self.windows:
+            utc = moment.astimezone(UTC)
+            second = utc.hour * 3600 + utc.minute * 60 + utc.second
+            for start, end, resolution in self.windows:
+                if start <= second < end:
+                    return resolution
+        return self.resolution
+
+
+class _Timeline(NamedTuple):
+    starts: list[datetime]
+    periods: list[_Period]
+    before: Resolution
+
+    def at(self, moment: datetime) -> Resolution:
+        index = bisect_right(self.starts, moment)
+        return self.periods[index - 1].at(moment) if index else self.before
+
+
+class PriceBook:
+    """All prices of one catalog version. Safe to share between threads: what it remembers is only ever replaced."""
+
+    def __init__(self, version: int, providers: Iterable[ProviderEntry]) -> None:
+        self.version = version
+        self._providers = {provider.id: provider for provider in providers}
+        self._indexes: dict[str, ModelIndex] = {}
+        self._timelines: dict[tuple[str, str, str], _Timeline] = {}
+
+    def resolve(self, provider: str, model: str, tier: str, at: datetime) -> Resolution:
+        """`provider` and `model` as the caller wrote them; `at` is the aware time of the call."""
+        key = (provider, model, tier)
+        timeline = self._timelines.get(key)
+        if timeline is None:
+            timeline = self._find(provider, model, tier)
+            if len(self._timelines) >= REMEMBERED_NAMES:
+                self._timelines = {}
+            self._timelines[key] = timeline
+        return timeline.at(at)
+
+    def _find(self, provider: str, model: str, tier: str) -> _Timeline:
+        vendor, name = normalize(provider, model)
+        if vendor not in self._providers:
+            return _always(Resolution(vendor, name, reason=UNKNOWN_PROVIDER))
+        # A name that the vendor itself lists with its prefix (perplexity/sonar) is not the same as without.
+        entry = self._model(vendor, model.strip()) or self._model(vendor, name)
+        if entry is None:
+            return _always(Resolution(vendor, name, reason=UNKNOWN_MODEL))
+        return _timeline(vendor, entry, tier)
+
+    def _model(self, vendor: str, name: str) -> ModelEntry | None:
+        for provider_id in (vendor, *self._providers[vendor].fallbacks):
+            provider = self._providers.get(provider_id)
+            position = self._index(provider).find(name) if provider else None
+            if provider and position is not None:
+                return provider.models[position]
+        return None
+
+    def _index(self, provider: ProviderEntry) -> ModelIndex:
+        if provider.id not in self._indexes:
+            self._indexes[provider.id] = ModelIndex([model.match for model in provider.models])
+        return self._indexes[provider.id]
+
+
+def _always(resolution: Resolution) -> _Timeline:
+    return _Timeline([], [], resolution)
+
+
+def _timeline(vendor: str, model: ModelEntry, tier: str) -> _Timeline:
+    unpriced = Resolution(vendor, model.name)
+    prices = model.prices.get(tier, ())
+    if not any(model.prices.values()):
+        return _always(unpriced._replace(reason=NO_PRICE))
+    if not prices:
+        return _always(unpriced._replace(reason=NO_TIER_PRICE))
+    # Before its first price a tier was sold already, at a price nobody recorded; the model itself was not.
+    before = BEFORE_FIRST_PRICE if tier == STANDARD else NO_TIER_PRICE
+    return _Timeline(
+        [price.effective_from for price in prices],
+        [_period(unpriced, price) for price in prices],
+        unpriced._replace(reason=before),
+    )
+
+
+def _period(unpriced: Resolution, price: PriceEntry) -> _Period:
+    terms = price.terms
+    windows = tuple(
+        (
+            _second(window["start"]),
+            _second(window["end"]),
+            _resolution(unpriced, price.id, window["units"], window["tiers"], terms.extras),
+        )
+        for window in terms.windows
+    )
+    return _Period(_resolution(unpriced, price.id, terms.units, terms.tiers, terms.extras), windows)
+
+
+def _resolution(unpriced: Resolution, price_id: int, units: Units, tiers: list[Tier], extras: Units) -> Resolution:
+    if not units and not extras:
+        return unpriced._replace(reason=NO_PRICE)
+    if not units or any(key.endswith(_UNCOUNTED) for key in extras):
+        return unpriced._replace(price_id=price_id, reason=UNSUPPORTED_UNITS)
+    unknown = frozenset({"output"} if _MIXED_OUTPUT & extras.keys() else ())
+    return unpriced._replace(price_id=price_id, rate=Rate(units, tiers, unknown=unknown))
+
+
+def _second(clock: str) -> int:
+    hours, minutes = clock.split(":")
+    return int(hours) * 3600 + int(minutes) * 60
