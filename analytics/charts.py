@@ -1,0 +1,200 @@
+"""Charts as Plotly figures in JSON: pure functions from rows to what a template embeds. The only importer of plotly.
+
+Amounts go out as exact decimal strings, which Plotly reads as numbers. Colours in a figure are those of the light theme;
+`meta.slot` of a trace lets the page's script draw the same series in the reader's theme.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from html import escape
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import plotly.graph_objects as go
+
+from analytics import palette
+from common.display import Number, share, usd
+from common.money import to_usd
+
+Figure = dict[str, Any]
+
+TOP_GROUPS = 7
+_HOVER_DATE = {"hour": "%a %-d %b, %H:%M", "day": "%a %-d %b %Y", "week": "week of %-d %b %Y", "month": "%B %Y"}
+_MARGIN = {"l": 56, "r": 8, "t": 8, "b": 32}
+
+
+@dataclass(frozen=True)
+class SpendPoint:
+    """Spend of one group in one interval: `start` aware, `cost` in nano-USD."""
+
+    start: datetime
+    group: str
+    cost: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the legend and of the table beside a chart. `share` is in percent of the chart's total."""
+
+    name: str
+    slot: int
+    pattern: str
+    cost: Number
+    share: Decimal | None
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What `components/chart.html` shows. `id` is unique on the page."""
+
+    id: str
+    title: str
+    summary: str
+    figure: Figure
+    entries: list[Entry] = field(default_factory=list)
+
+
+def spend_over_time(
+    points: Iterable[SpendPoint], *, chart_id: str, title: str, dimension: str, interval: str, zone: ZoneInfo
+) -> Chart:
+    """Stacked bars by interval in local time, the groups that cost most apart and the rest together as "Other".
+
+    An hour that the clocks repeat shares one bar with its twin.
+    """
+    sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    totals: dict[str, int] = defaultdict(int)
+    for point in points:
+        sums[point.group][_wall_clock(point.start, zone)] += point.cost
+        totals[point.group] += point.cost
+    names = ranked(totals)
+    merged = _merge(sums, names)
+    drawn = palette.styles(dimension, merged)
+    entries = _entries(merged, drawn)
+    traces = [_bars(name, merged[name], drawn[name]) for name in merged]
+    whole = sum(totals.values())
+    return Chart(
+        id=chart_id,
+        title=title,
+        summary=f"{title}: {usd(whole)} in total, {zone.key}",
+        figure=_figure(traces, barmode="stack", bargap=0.18, xaxis={"hoverformat": _HOVER_DATE[interval]}),
+        entries=entries,
+    )
+
+
+def budget_burn_up(
+    spent: Sequence[tuple[datetime, int]],
+    *,
+    chart_id: str,
+    title: str,
+    limit: int,
+    start: datetime,
+    end: datetime,
+    forecast: int | None,
+    zone: ZoneInfo,
+) -> Chart:
+    """Spend adding up over a period (`spent`: moment, nano-USD so far) beside the even plan, the limit and the forecast."""
+    edges = [_wall_clock(start, zone), _wall_clock(end, zone)]
+    actual = [(edges[0], 0), *((_wall_clock(moment, zone), cost) for moment, cost in spent)]
+    traces = [
+        _line("Spent", actual, slot=1, width=2.5),
+        _line("Even pace", [(edges[0], 0), (edges[1], limit)], slot=0, dash="dot"),
+        _line("Limit", [(edges[0], limit), (edges[1], limit)], slot=2, dash="dash"),
+    ]
+    if forecast is not None:
+        traces.append(_line("Forecast", [actual[-1], (edges[1], forecast)], slot=1, dash="dot"))
+    so_far = actual[-1][1]
+    return Chart(
+        id=chart_id,
+        title=title,
+        summary=f"{title}: {usd(so_far)} of {usd(limit)} spent, {zone.key}",
+        figure=_figure(traces, xaxis={"range": edges, "hoverformat": _HOVER_DATE["hour"]}),
+    )
+
+
+def ranked(totals: Mapping[str, int], top: int = TOP_GROUPS) -> list[str]:
+    """The names that cost most, dearest first; equal costs in the order of their names."""
+    return sorted(totals, key=lambda name: (-totals[name], name))[:top]
+
+
+def _merge(sums: Mapping[str, Mapping[str, int]], names: Sequence[str]) -> dict[str, dict[str, int]]:
+    merged = {name: dict(sums[name]) for name in names}
+    other: dict[str, int] = defaultdict(int)
+    for name, series in sums.items():
+        if name not in merged:
+            for at, cost in series.items():
+                other[at] += cost
+    return {**merged, palette.OTHER: dict(other)} if other else merged
+
+
+def _entries(series: Mapping[str, Mapping[str, int]], drawn: Mapping[str, palette.Style]) -> list[Entry]:
+    totals = {name: sum(costs.values()) for name, costs in series.items()}
+    whole = sum(totals.values())
+    return [
+        Entry(name, drawn[name].slot, drawn[name].pattern, cost, share(cost, whole)) for name, cost in totals.items()
+    ]
+
+
+def _bars(name: str, costs: Mapping[str, int], style: palette.Style) -> go.Bar:
+    moments = sorted(costs)
+    return go.Bar(
+        name=_text(name),
+        x=moments,
+        y=[to_usd(costs[at]) for at in moments],
+        customdata=[usd(costs[at]) for at in moments],
+        hovertemplate="%{customdata}",
+        marker={"color": palette.LIGHT[style.slot], "line": {"width": 0}, "pattern": {"shape": style.pattern}},
+        meta={"slot": style.slot},
+    )
+
+
+def _line(name: str, points: Sequence[tuple[str, int]], *, slot: int, dash: str = "solid", width: float = 1.5) -> Any:
+    return go.Scatter(
+        name=name,
+        x=[at for at, _ in points],
+        y=[to_usd(cost) for _, cost in points],
+        customdata=[usd(cost) for _, cost in points],
+        hovertemplate="%{customdata}",
+        mode="lines",
+        line={"color": palette.LIGHT[slot], "dash": dash, "width": width},
+        meta={"slot": slot},
+    )
+
+
+def _figure(traces: Sequence[Any], *, xaxis: Mapping[str, Any], **layout: Any) -> Figure:
+    figure = go.Figure(
+        data=list(traces),
+        layout=go.Layout(
+            template=None,
+            margin=_MARGIN,
+            hovermode="x unified",
+            dragmode=False,
+            showlegend=False,
+            paper_bgcolor="rgba(0,0,0,0)",
+            plot_bgcolor="rgba(0,0,0,0)",
+            xaxis={"type": "date", "showgrid": False, "fixedrange": True, "nticks": 8, **xaxis},
+            yaxis={
+                "type": "linear",
+                "tickprefix": "$",
+                "separatethousands": True,
+                "rangemode": "tozero",
+                "fixedrange": True,
+                "nticks": 5,
+                "zeroline": False,
+            },
+            **layout,
+        ),
+    )
+    return dict(figure.to_plotly_json())
+
+
+def _wall_clock(moment: datetime, zone: ZoneInfo) -> str:
+    """Local time without offset: Plotly draws such text as it stands."""
+    return moment.astimezone(zone).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _text(name: str) -> str:
+    """Plotly reads names as a kind of HTML; a team called "<b>" must stay text."""
+    return escape(name or "(none)", quote=False)

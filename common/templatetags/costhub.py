@@ -1,0 +1,138 @@
+"""Filters and tags of every CostHub page. They only translate: the wording is in `common.display`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django import template
+from django.http import QueryDict
+from django.template.context import RequestContext
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from common import bars, display
+from common.display import Number
+
+register = template.Library()
+
+
+def _number(value: object) -> Number | None:
+    """What a template hands over; an undefined variable arrives as ''."""
+    return value if isinstance(value, int | Decimal) and not isinstance(value, bool) else None
+
+
+@register.filter
+def usd(nano: object) -> str:
+    return display.usd(_number(nano))
+
+
+@register.filter
+def usd_exact(nano: object) -> str:
+    return display.usd_exact(_number(nano))
+
+
+@register.filter
+def usd_compact(nano: object) -> str:
+    return display.usd_compact(_number(nano))
+
+
+@register.filter
+def compact(value: object) -> str:
+    return display.compact(_number(value))
+
+
+@register.filter
+def count(value: object) -> str:
+    return display.count(_number(value))
+
+
+@register.filter
+def percent(value: object) -> str:
+    return display.percent(_number(value))
+
+
+@register.filter
+def delta(current: object, previous: object) -> str:
+    return display.delta(_number(current), _number(previous))
+
+
+@register.filter
+def share(part: object, whole: object) -> Decimal | None:
+    return display.share(_number(part), _number(whole))
+
+
+@register.filter
+def ago(moment: datetime | None, now: datetime | None = None) -> str:
+    return display.ago(moment or None, now or timezone.now())
+
+
+@register.simple_tag(takes_context=True)
+def when(context: template.Context, moment: datetime | None) -> str | SafeString:
+    """A <time> that reads "5 min ago" and says the exact moment and zone when asked."""
+    if not moment:
+        return "never"
+    exact = display.moment(moment)
+    spoken = display.ago(moment, context.get("now") or timezone.now())
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, spoken)
+
+
+@register.simple_tag(takes_context=True)
+def qs(context: RequestContext, **changes: object) -> str:
+    """This page's query string with some parameters changed; None or '' drops one, a list repeats it."""
+    query = context["request"].GET.copy() if "request" in context else QueryDict(mutable=True)
+    for name, value in changes.items():
+        if value is None or value == "":
+            query.pop(name, None)
+        else:
+            query.setlist(name, [str(item) for item in (value if isinstance(value, list | tuple) else [value])])
+    encoded = query.urlencode()
+    return f"?{encoded}" if encoded else "?"
+
+
+@register.simple_tag
+def icon(name: str, label: str = "") -> SafeString:
+    """An icon of the sprite: decoration unless it carries a label."""
+    href = f"{static('icons/sprite.svg')}#{name}"
+    if label:
+        return format_html('<svg class="icon" role="img" aria-label="{}"><use href="{}"/></svg>', label, href)
+    return format_html('<svg class="icon" aria-hidden="true"><use href="{}"/></svg>', href)
+
+
+@register.inclusion_tag("components/budget_bar.html")
+def budget_bar(
+    spent: object, limit: object, elapsed: object = None, reserved: object = None, label: str = ""
+) -> dict[str, Any]:
+    """Spent and reserved against a limit in nano-USD, with a tick at the part of the period (percent) that has passed."""
+    elapsed_percent = _number(elapsed)
+    bar = bars.budget_bar(
+        spent=_number(spent) or 0,
+        limit=_number(limit),
+        reserved=_number(reserved) or 0,
+        elapsed=None if elapsed_percent is None else Decimal(elapsed_percent),
+    )
+    return {"bar": bar, "label": label}
+
+
+@register.inclusion_tag("components/share_bar.html")
+def share_bar(part: object, whole: object, slot: int | None = None) -> dict[str, Any]:
+    """A part of a whole as a thin bar in a series colour (see analytics.palette) or in the accent colour."""
+    return {"width": bars.share_width(_number(part), _number(whole)), "slot": slot}
+
+
+@register.inclusion_tag("components/sparkline.html")
+def sparkline(values: Sequence[Number | None], label: str) -> dict[str, Any]:
+    points = bars.spark_points(values)
+    return {"points": points, "label": label, "last": points.split(" ")[-1].split(",") if points else None}
+
+
+@register.inclusion_tag("components/delta.html")
+def delta_pill(current: object, previous: object, good: str = "down", versus: str = "") -> dict[str, Any]:
+    """The change against an earlier value; `good` says which way is welcome: up, down or neither."""
+    now, before = _number(current), _number(previous)
+    moved = display.change(now, before)
+    direction = "flat" if not moved else "up" if moved > 0 else "down"
+    judged = "neutral" if direction == "flat" or good == "neither" else "good" if direction == good else "bad"
+    return {"text": display.delta(now, before), "direction": direction, "judged": judged, "versus": versus}
