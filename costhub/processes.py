@@ -60,10 +60,10 @@ def die_with_parent(orphan_signal: signal.Signals) -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, int(orphan_signal), 0, 0, 0)
 
 
-def start(program: Program) -> subprocess.Popen[bytes]:
+def start(program: Program, *, errors_apart: bool = False) -> subprocess.Popen[bytes]:
     """Start it in a process group of its own. Call from the main thread: the death signal follows the calling thread.
 
-    Raises OSError when it cannot be started.
+    With `errors_apart` its stderr gets a pipe of its own. Raises OSError when it cannot be started.
     """
     program.before_start()
     parent = os.getpid()
@@ -84,7 +84,7 @@ def start(program: Program) -> subprocess.Popen[bytes]:
             cwd=program.folder,
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE if errors_apart else subprocess.STDOUT,
             process_group=0,
             user=account.uid if account else None,
             group=account.gid if account else None,
@@ -120,8 +120,13 @@ def stop(process: subprocess.Popen[bytes], steps: StopSteps) -> None:
         process.send_signal(number)
         wait_until(lambda: has_ended(process), seconds)
     if not has_ended(process):
-        _signal_group(process.pid, signal.SIGKILL)
-        process.wait()
+        kill(process)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End a child and what is in its process group, at once."""
+    _signal_group(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, *, every: float = 0.02) -> bool:
@@ -136,6 +141,8 @@ def wait_until(condition: Callable[[], bool], seconds: float, *, every: float = 
 
 def running_in(folder: Path, names: frozenset[str]) -> Iterator[psutil.Process]:
     """Processes called one of `names` whose working folder is `folder`: servers work inside their data folder."""
+    # A folder that was removed under a running server is shown as deleted.
+    places = {str(folder.resolve()), f"{folder.resolve()} (deleted)"}
     for process in psutil.process_iter(["name"]):
         if process.info["name"] not in names:
             continue
@@ -143,7 +150,7 @@ def running_in(folder: Path, names: frozenset[str]) -> Iterator[psutil.Process]:
             working_folder = process.cwd()
         except psutil.Error:
             continue
-        if Path(working_folder) == folder:
+        if working_folder in places:
             yield process
 
 
@@ -156,6 +163,16 @@ def end_leftovers(folder: Path, names: frozenset[str], steps: StopSteps) -> int:
             _send(process, number)
         psutil.wait_procs(alive, timeout=seconds)
     return len(leftovers)
+
+
+def last_words(log: Path) -> str:
+    """The last telling line of a program's log, for a sentence to a person."""
+    with log.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - 8_000))
+        lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    telling = [line for line in lines if any(word in line for word in ("FATAL", "PANIC", "ERROR", "rror:", "Can't"))]
+    return (telling or lines or ["it said nothing"])[-1]
 
 
 def end_group(leader: psutil.Process, seconds: float) -> None:

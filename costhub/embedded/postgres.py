@@ -11,7 +11,7 @@ from pathlib import Path
 
 from costhub.embedded.accounts import binaries, data_folder, server_account
 from costhub.embedded.home import EmbeddedError, Home
-from costhub.processes import Account, Program, end_leftovers, running_in
+from costhub.processes import Account, Program, end_leftovers
 
 MAJOR_VERSION = "18"
 PROCESS_NAMES = frozenset({"postgres"})
@@ -93,7 +93,6 @@ class Postgres:
         if not self.data.exists():
             self._make()
         self._check_version()
-        self.forget_stale_lock()
         return said
 
     def program(self) -> Program:
@@ -119,9 +118,13 @@ class Postgres:
         )
 
     def clear(self) -> None:
-        """Make way for a server on this folder: nothing of an earlier one may still work in it."""
+        """Make way for a server on this folder: nothing of an earlier one may still work in it, nor look as if it did.
+
+        PostgreSQL itself trusts a lock file left by a killed server once its pid belongs to another process.
+        """
         self.end_leftovers()
-        self.forget_stale_lock()
+        for lock in (self.data / "postmaster.pid", self.home.postgres_sockets / ".s.PGSQL.5432.lock"):
+            lock.unlink(missing_ok=True)
 
     def end_leftovers(self) -> int:
         return end_leftovers(self.data, PROCESS_NAMES, STOP_STEPS)
@@ -133,17 +136,6 @@ class Postgres:
         except FileNotFoundError:
             return False
         return len(lines) >= 8 and lines[7].strip() == "ready"
-
-    def forget_stale_lock(self) -> None:
-        """Remove the lock file of a server that is gone; PostgreSQL trusts it when its pid now is another process."""
-        lock = self.data / "postmaster.pid"
-        try:
-            first = lock.read_text().partition("\n")[0].strip()
-        except FileNotFoundError:
-            return
-        pid = int(first) if first.isdigit() else 0
-        if not any(process.pid == pid for process in running_in(self.data, PROCESS_NAMES)):
-            lock.unlink(missing_ok=True)
 
     def _set_incomplete_aside(self) -> list[str]:
         """A folder without its control file never became a database: keep it for a look and start afresh."""

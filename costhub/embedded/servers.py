@@ -4,12 +4,11 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 from costhub.embedded.home import EmbeddedError, Home
 from costhub.embedded.postgres import Postgres
 from costhub.embedded.redis import Redis
-from costhub.processes import Program, has_ended, start, stop
+from costhub.processes import Program, has_ended, last_words, start, stop
 
 # Crash recovery replays at most max_wal_size of log.
 READY_SECONDS = 120.0
@@ -49,18 +48,12 @@ def running(programs: list[Program]) -> Iterator[None]:
         yield
 
 
-def why_it_ended(program: Program) -> str:
-    """The last telling line of a server's log, for a sentence to a person."""
-    lines = _tail(program.log) if program.log else []
-    telling = [line for line in lines if "FATAL" in line or "PANIC" in line or "ERROR" in line or "rror" in line]
-    return (telling or lines or ["it said nothing"])[-1].strip()
-
-
 def _wait_until_ready(program: Program, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while not program.is_ready():
         if has_ended(process):
-            raise EmbeddedError(f"{program.name} did not start: {why_it_ended(program)} (log: {program.log})")
+            words = last_words(program.log) if program.log else "it said nothing"
+            raise EmbeddedError(f"{program.name} did not start: {words} (log: {program.log})")
         if time.monotonic() > deadline:
             raise EmbeddedError(f"{program.name} did not answer within {READY_SECONDS:.0f} s (log: {program.log})")
         time.sleep(0.02)
@@ -69,10 +62,3 @@ def _wait_until_ready(program: Program, process: subprocess.Popen[bytes]) -> Non
 def _start_log_afresh(program: Program) -> None:
     if program.log and program.log.exists() and program.log.stat().st_size > LOG_LIMIT_BYTES:
         program.log.replace(program.log.with_suffix(".log.1"))
-
-
-def _tail(path: Path) -> list[str]:
-    with path.open("rb") as file:
-        file.seek(0, 2)
-        file.seek(max(0, file.tell() - 8_000))
-        return [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
