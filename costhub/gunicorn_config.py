@@ -1,5 +1,6 @@
 """gunicorn for CostHub: threads, since requests wait for Postgres; strict limits, since anybody may connect."""
 
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -8,12 +9,19 @@ from gunicorn.glogging import Logger
 
 from costhub import env
 
+PROBES = {"/healthz", "/readyz"}
+
 
 class PathLogger(Logger):
     """An access log of paths: a query string may hold a key that somebody put there by mistake."""
 
-    def atoms(self, resp: Any, req: Any, environ: dict[str, Any], request_time: Any) -> dict[str, Any]:
-        known: dict[str, Any] = super().atoms(resp, req, environ, request_time)
+    def access(self, resp: Any, req: Any, environ: MutableMapping[str, Any], request_time: Any) -> None:
+        # Probes come every few seconds and say nothing when all is well.
+        if environ.get("PATH_INFO") not in PROBES or not str(resp.status).startswith("200"):
+            super().access(resp, req, environ, request_time)
+
+    def atoms(self, resp: Any, req: Any, environ: MutableMapping[str, Any], request_time: Any) -> Any:
+        known = super().atoms(resp, req, environ, request_time)
         # Quoted again, since a decoded path may break the line and forge entries.
         known["U"] = quote(environ.get("PATH_INFO", ""), encoding="latin-1")
         return known

@@ -116,7 +116,9 @@ class Supervisor:
         while not condition():
             if time.monotonic() > deadline:
                 raise GivenUpError(otherwise)
-            self._turn()
+            next_look = time.monotonic() + TURN_S
+            while time.monotonic() < next_look:
+                self._turn()
 
     def watch(self) -> None:
         """Until StopRequested or GivenUpError ends it."""
@@ -222,7 +224,9 @@ class Supervisor:
             stream.file.close()
             lines = [stream.rest] if stream.rest else []
         for line in lines:
-            stream.write(line.decode(errors="replace").rstrip())
+            text = line.decode(errors="replace").rstrip()
+            if text:
+                stream.write(text)
 
     def _on_signal(self, number: int, _: object) -> None:
         if number in STOP_SIGNALS:

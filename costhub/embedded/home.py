@@ -66,6 +66,10 @@ class Home:
         return self.path / "mail"
 
     @property
+    def static(self) -> Path:
+        return self.path / "static"
+
+    @property
     def children(self) -> Path:
         """Which processes the last supervisor started, for the next one to clear away."""
         return self.path / "children.json"
@@ -86,7 +90,7 @@ class Home:
         """Make the folders that are missing; modes of folders that exist stay as they are."""
         # Root's PostgreSQL runs as another account and has to pass through; everything inside is closed to it.
         _make_folder(self.path, 0o711 if os.geteuid() == 0 else 0o700)
-        for folder in (self.redis, self.logs, self.mail):
+        for folder in (self.redis, self.logs, self.mail, self.static):
             _make_folder(folder, 0o700)
 
     def create_runtime(self) -> None:

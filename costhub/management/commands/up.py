@@ -25,6 +25,7 @@ LEFTOVER_SECONDS = 6.0
 # Those who use the servers first, all at once; then the servers.
 STOP_ORDER = (("web", "beat", "worker"), ("redis",), ("postgres",))
 COLOURS = {"web": 36, "worker": 35, "beat": 34, "prepare": 33, "postgres": 32, "redis": 32, "costhub": 1}
+CELERY = ("-m", "celery", "--app", "costhub", "--quiet")
 REFUSED = 2
 
 
@@ -77,12 +78,14 @@ class Command(BaseCommand):
         told = supervisor.run_to_end(
             _python("prepare", environment, "manage.py", "prepare", *([] if demo else ["--no-demo"]))
         )
-        for program in _product(environment):
-            supervisor.keep_running(program)
         base_url = environment["BASE_URL"]
+        supervisor.keep_running(_web(environment))
+        # The others start once pages are there: all at once would be slower for the one who waits.
         supervisor.wait_until(
             lambda: _is_healthy(port, base_url), WEB_READY_SECONDS, f"The web server did not answer on port {port}."
         )
+        supervisor.keep_running(_worker(environment))
+        supervisor.keep_running(_beat(environment))
         self._announce(base_url, told)
 
     def _start_servers(self, supervisor: Supervisor, home: Home) -> None:
@@ -152,16 +155,21 @@ def _environment(home: Home, port: int) -> dict[str, str]:
     }
 
 
-def _product(environment: dict[str, str]) -> list[Program]:
-    celery = ("-m", "celery", "--app", "costhub", "--quiet")
+def _web(environment: dict[str, str]) -> Program:
+    return _python("web", environment, "-m", "gunicorn", "--config", "python:costhub.gunicorn_config")
+
+
+def _worker(environment: dict[str, str]) -> Program:
+    # Root is who runs it in many a container; Celery's eight lines about that would hide what matters.
+    quiet = {**environment, "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
     concurrency = environment.get("WORKER_CONCURRENCY", "2")
-    worker = ("worker", "--loglevel", "INFO", "--concurrency", concurrency, "--without-gossip", "--without-mingle")
-    return [
-        _python("web", environment, "-m", "gunicorn", "--config", "python:costhub.gunicorn_config"),
-        _python("worker", environment, *celery, *worker),
-        # An empty pidfile: the supervisor knows whether it runs, and a stale file would keep it from starting.
-        _python("beat", environment, *celery, "beat", "--loglevel", "INFO", "--pidfile", ""),
-    ]
+    options = ("--loglevel", "INFO", "--concurrency", concurrency, "--without-gossip", "--without-mingle")
+    return _python("worker", quiet, *CELERY, "worker", *options)
+
+
+def _beat(environment: dict[str, str]) -> Program:
+    # An empty pidfile: the supervisor knows whether it runs, and a stale file would keep it from starting.
+    return _python("beat", environment, *CELERY, "beat", "--loglevel", "INFO", "--pidfile", "")
 
 
 def _python(name: str, environment: dict[str, str], *arguments: str) -> Program:
