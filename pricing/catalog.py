@@ -27,6 +27,7 @@ class LoadReport:
     """What a load changed; all zero when the catalog already said the same."""
 
     source_version: str
+    providers_changed: int = 0
     models_added: int = 0
     models_changed: int = 0
     models_unlisted: int = 0
@@ -35,7 +36,8 @@ class LoadReport:
 
     @property
     def changed(self) -> bool:
-        return any((self.models_added, self.models_changed, self.prices_added, self.prices_withdrawn))
+        models = self.models_added or self.models_changed
+        return bool(self.providers_changed or models or self.prices_added or self.prices_withdrawn)
 
 
 def catalog_is_current() -> bool:
@@ -50,10 +52,10 @@ def catalog_load(
 ) -> LoadReport:
     """Bring the catalog to what `source` says, adding to history and never changing it. Loads wait for each other."""
     catalog = _locked_catalog(now)
-    provider_changes = _providers_write(source)
+    providers_changed = _providers_write(source)
     models, added, changed, unlisted = _models_write(source)
     prices_added, prices_withdrawn = _prices_write(source, models, now, source_version)
-    report = LoadReport(source_version, added, changed + provider_changes, unlisted, prices_added, prices_withdrawn)
+    report = LoadReport(source_version, providers_changed, added, changed, unlisted, prices_added, prices_withdrawn)
     catalog.source, catalog.source_version, catalog.reader_version = SOURCE, source_version, READER_VERSION
     catalog.loaded_at = now
     if report.changed:

@@ -6,7 +6,7 @@
 - A row that is still ahead is a plan, not history: it goes when the source no longer announces it.
 """
 
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,12 +49,15 @@ def changes(published: Published, source: Sequence[SourcePeriod], now: datetime)
 
 
 def _told_late(history: Published, dated: Sequence[SourcePeriod]) -> list[tuple[datetime, Terms]]:
-    known = {start for start, _ in history}
-    return [
-        (period.effective_from, period.terms)
-        for period in dated
-        if period.effective_from not in known and terms_at(history, period.effective_from) != period.terms
-    ]
+    rows = list(history)
+    added = []
+    for period in dated:
+        row = (period.effective_from, period.terms)
+        taken = any(start == period.effective_from for start, _ in rows)
+        if not taken and terms_at(rows, period.effective_from) != period.terms:
+            insort(rows, row, key=_start)
+            added.append(row)
+    return added
 
 
 def _start(row: tuple[datetime, Terms]) -> datetime:

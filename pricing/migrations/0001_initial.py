@@ -126,12 +126,12 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.RunSQL(
+            # Even without the trigger: web and workers load prices, but never change one.
             [
                 HISTORY_IS_FIXED,
-                # Even without the trigger: web and workers load prices, but never change one.
                 f"REVOKE UPDATE ON pricing_listprice FROM {APPLICATION_ROLE}",
-                "REVOKE DELETE ON pricing_pricedmodel, pricing_priceprovider, pricing_pricecatalog"
-                f" FROM {APPLICATION_ROLE}",
+                f"REVOKE DELETE ON pricing_pricedmodel, pricing_priceprovider FROM {APPLICATION_ROLE}",
+                f"REVOKE DELETE ON pricing_pricecatalog FROM {APPLICATION_ROLE}",
             ],
             ["DROP TRIGGER pricing_history_is_fixed ON pricing_listprice", "DROP FUNCTION pricing_history_is_fixed()"],
         ),
