@@ -1,6 +1,5 @@
 """`manage.py up`: the whole product in the foreground, under one supervisor."""
 
-import http.client
 import os
 import signal
 import socket
@@ -15,10 +14,10 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from costhub.embedded import EmbeddedError, Home
 from costhub.embedded.servers import READY_SECONDS, prepare
+from costhub.healthcheck import HOST, is_healthy
 from costhub.processes import Program, die_with_parent
 from costhub.supervisor import GivenUpError, StopRequested, Supervisor, end_recorded
 
-HOST = "127.0.0.1"
 WEB_READY_SECONDS = 60.0
 # How long leftovers of a killed run may take to stop by themselves.
 LEFTOVER_SECONDS = 6.0
@@ -82,7 +81,7 @@ class Command(BaseCommand):
         supervisor.keep_running(_web(environment))
         # The others start once pages are there: all at once would be slower for the one who waits.
         supervisor.wait_until(
-            lambda: _is_healthy(port, base_url), WEB_READY_SECONDS, f"The web server did not answer on port {port}."
+            lambda: is_healthy(port, base_url), WEB_READY_SECONDS, f"The web server did not answer on port {port}."
         )
         supervisor.keep_running(_worker(environment))
         supervisor.keep_running(_beat(environment))
@@ -181,14 +180,3 @@ def _python(name: str, environment: dict[str, str], *arguments: str) -> Program:
         # A worker that is still busy after the polite signal is told to drop its task: the truth is in Postgres.
         stop_steps=((signal.SIGTERM, 5.5), (signal.SIGQUIT, 0.5)),
     )
-
-
-def _is_healthy(port: int, base_url: str) -> bool:
-    connection = http.client.HTTPConnection(HOST, port, timeout=1)
-    try:
-        connection.request("GET", "/healthz", headers={"Host": urlsplit(base_url).netloc})
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
