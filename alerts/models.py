@@ -1,0 +1,160 @@
+"""What fired, whom to tell, and every attempt to tell them."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.utils.timezone import now as utc_now
+
+from common.models import TenantModel, tenant_key
+
+DETAIL_LENGTH = 200
+
+
+class ChannelKind(models.TextChoices):
+    EMAIL = "email", "Email"
+    SLACK = "slack", "Slack"
+
+
+class Severity(models.TextChoices):
+    INFO = "info", "Info"
+    WARNING = "warning", "Warning"
+    CRITICAL = "critical", "Critical"
+
+
+class DeliveryStatus(models.TextChoices):
+    PENDING = "pending", "Waiting"
+    SENDING = "sending", "Sending"
+    SENT = "sent", "Sent"
+    FAILED = "failed", "Failed"
+    BLOCKED = "blocked", "Blocked"
+
+
+# A delivery in one of these is still to be made; the others are final.
+OPEN_STATUSES = (DeliveryStatus.PENDING, DeliveryStatus.SENDING)
+
+
+class AttemptOutcome(models.TextChoices):
+    DELIVERED = "delivered", "Delivered"
+    RETRY = "retry", "Will be tried again"
+    FAILED = "failed", "Failed"
+    BLOCKED = "blocked", "Blocked"
+
+
+class ChannelQuerySet(models.QuerySet["Channel"]):
+    def present(self) -> "ChannelQuerySet":
+        return self.filter(deleted_at__isnull=True)
+
+    def listening(self) -> "ChannelQuerySet":
+        return self.present().filter(enabled=True)
+
+
+class Channel(TenantModel):
+    """Where alerts go. A deleted channel keeps its name for the history and loses its address."""
+
+    kind = models.CharField(max_length=10, choices=ChannelKind.choices)
+    name = models.CharField(max_length=100)
+    recipients = ArrayField(models.EmailField(max_length=254), default=list, blank=True)
+    # A Slack webhook's URL is its secret: sealed, never shown again; the host is what pages may say of it.
+    sealed_url = models.BinaryField(null=True)
+    url_host = models.CharField(max_length=260, blank=True)
+    enabled = models.BooleanField(default=True)
+    disabled_reason = models.CharField(max_length=DETAIL_LENGTH, blank=True)
+    last_error = models.CharField(max_length=DETAIL_LENGTH, blank=True)
+    last_error_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=utc_now)
+    deleted_at = models.DateTimeField(null=True)
+
+    objects = ChannelQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "name"],
+                condition=Q(deleted_at__isnull=True),
+                name="channel_name_unique_in_organization",
+            ),
+            models.CheckConstraint(
+                condition=Q(deleted_at__isnull=False, enabled=False, recipients=[], sealed_url__isnull=True)
+                | (Q(deleted_at__isnull=True, kind="email", sealed_url__isnull=True) & ~Q(recipients=[]))
+                | Q(deleted_at__isnull=True, kind="slack", sealed_url__isnull=False, recipients=[]),
+                name="channel_has_the_address_of_its_kind",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def seal_purpose(self) -> str:
+        return f"alerts.channel:{self.id}:url"
+
+
+class Alert(TenantModel):
+    """Something that fired, once per dedup key."""
+
+    kind = models.CharField(max_length=40)
+    severity = models.CharField(max_length=10, choices=Severity.choices)
+    # What makes it the same alert again, e.g. rule, scope and period.
+    dedup_key = models.CharField(max_length=200)
+    title = models.CharField(max_length=200)
+    # Names, amounts as decimal strings, moments as RFC 3339, a link as a path: see `alerts.facts`.
+    facts = models.JSONField(default=dict)
+    created_at = models.DateTimeField()
+    acknowledged_at = models.DateTimeField(null=True)
+    # Text, as in the audit trail: it outlives the account or the token it names.
+    acknowledged_by = models.CharField(max_length=254, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "dedup_key"], name="alert_fires_once_per_dedup_key"),
+            models.CheckConstraint(condition=Q(severity__in=Severity.values), name="alert_severity_known"),
+        ]
+        indexes = [models.Index(fields=["organization", "-created_at", "-id"], name="alert_newest_first")]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Delivery(TenantModel):
+    """The duty to tell one channel of one alert: made with the alert, done by `alerts.deliver`."""
+
+    alert = tenant_key(Alert)
+    channel = tenant_key(Channel)
+    status = models.CharField(max_length=10, choices=DeliveryStatus.choices, default=DeliveryStatus.PENDING)
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField()
+    # While this lies in the future, the worker that set it is at work and no other may send.
+    claimed_until = models.DateTimeField(null=True)
+    # Recipients who have it already; the next attempt leaves them out.
+    reached = ArrayField(models.CharField(max_length=254), default=list)
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "alert", "channel"], name="delivery_once_per_alert_and_channel"
+            ),
+            models.CheckConstraint(condition=Q(status__in=DeliveryStatus.values), name="delivery_status_known"),
+            models.CheckConstraint(
+                condition=Q(status="sent", sent_at__isnull=False) | (~Q(status="sent") & Q(sent_at__isnull=True)),
+                name="delivery_sent_says_when",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at", "organization"], condition=Q(status__in=OPEN_STATUSES), name="delivery_due"
+            )
+        ]
+
+
+class Attempt(TenantModel):
+    """One attempt at a delivery and what came of it. Only ever appended."""
+
+    delivery = tenant_key(Delivery)
+    at = models.DateTimeField()
+    outcome = models.CharField(max_length=10, choices=AttemptOutcome.choices)
+    # Our own words, fit for any member's eyes: never an address's secret part, never an answer's text.
+    detail = models.CharField(max_length=DETAIL_LENGTH)
+
+    class Meta:
+        indexes = [models.Index(fields=["organization", "delivery", "at"], name="attempt_of_delivery")]
