@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.timezone import now as utc_now
 
+from alerts.kinds import AlertKind
 from common.models import TenantModel, tenant_key
 
 DETAIL_LENGTH = 200
@@ -114,12 +115,17 @@ class Alert(TenantModel):
     def __str__(self) -> str:
         return self.title
 
+    @property
+    def kind_label(self) -> str:
+        known = dict(AlertKind.choices)
+        return known.get(self.kind, self.kind.replace("_", " ").capitalize())
+
 
 class Delivery(TenantModel):
     """The duty to tell one channel of one alert: made with the alert, done by `alerts.deliver`."""
 
-    alert = tenant_key(Alert)
-    channel = tenant_key(Channel)
+    alert = tenant_key("alerts.Alert")
+    channel = tenant_key("alerts.Channel")
     status = models.CharField(max_length=10, choices=DeliveryStatus.choices, default=DeliveryStatus.PENDING)
     attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField()
@@ -150,7 +156,7 @@ class Delivery(TenantModel):
 class Attempt(TenantModel):
     """One attempt at a delivery and what came of it. Only ever appended."""
 
-    delivery = tenant_key(Delivery)
+    delivery = tenant_key("alerts.Delivery")
     at = models.DateTimeField()
     outcome = models.CharField(max_length=10, choices=AttemptOutcome.choices)
     # Our own words, fit for any member's eyes: never an address's secret part, never an answer's text.

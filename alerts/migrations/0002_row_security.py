@@ -11,9 +11,7 @@ class Migration(migrations.Migration):
     operations = [
         tenant_table("alerts_channel"),
         tenant_table("alerts_alert"),
-        tenant_table(
-            "alerts_delivery", references=[("alert_id", "alerts_alert"), ("channel_id", "alerts_channel")]
-        ),
+        tenant_table("alerts_delivery", references=[("alert_id", "alerts_alert"), ("channel_id", "alerts_channel")]),
         tenant_table("alerts_attempt", references=[("delivery_id", "alerts_delivery")], immutable=True),
         door(
             "alerts_organizations_with_due_deliveries(moment timestamptz, most integer)",

@@ -1,0 +1,10 @@
+"""The kinds of alerts there are; an app that raises one names it here."""
+
+from django.db import models
+
+
+class AlertKind(models.TextChoices):
+    BUDGET_THRESHOLD = "budget_threshold", "Budget threshold"
+    UNPRICED_USAGE = "unpriced_usage", "Unpriced usage"
+    CHANNEL_PROBLEM = "channel_problem", "Channel problem"
+    CHANNEL_TEST = "channel_test", "Test"

@@ -1,0 +1,257 @@
+"""Writes to alerts and channels. Each runs inside `organization_scope`, in its caller's transaction."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from celery import current_app
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, connection, transaction
+from kombu.exceptions import OperationalError
+
+from alerts.facts import GivenFacts, facts_checked, one_line
+from alerts.kinds import AlertKind
+from alerts.models import DETAIL_LENGTH, OPEN_STATUSES, Alert, Channel, ChannelKind, Delivery, DeliveryStatus, Severity
+from common.ids import new_id
+from common.outbound import check_url, parse_url
+from common.secrets import seal
+from tenants.models import AccessToken, Organization, User
+from tenants.services import audit_record
+
+SLACK_HOST = "hooks.slack.com"
+RECIPIENTS_LIMIT = 20
+CHANNELS_LIMIT = 50
+TEST_INTERVAL = timedelta(seconds=30)
+TITLE_LENGTH = DEDUP_KEY_LENGTH = 200
+
+Actor = User | AccessToken | None
+
+
+def alert_raise(
+    *, organization_id: int, kind: str, dedup_key: str, severity: str, title: str, facts: GivenFacts, now: datetime
+) -> Alert | None:
+    """The alert with a pending delivery for every channel that listens; None when this dedup key had fired before."""
+    channels = Channel.objects.listening().filter(organization_id=organization_id)
+    return _raise(organization_id, channels, kind, dedup_key, severity, title, facts, now)
+
+
+def _raise(
+    organization_id: int,
+    channels: Iterable[Channel],
+    kind: str,
+    dedup_key: str,
+    severity: str,
+    title: str,
+    facts: GivenFacts,
+    now: datetime,
+) -> Alert | None:
+    alert = Alert(
+        id=new_id(),
+        organization_id=organization_id,
+        kind=kind,
+        severity=Severity(severity),
+        dedup_key=_bounded(dedup_key),
+        title=one_line(title)[:TITLE_LENGTH],
+        facts=facts_checked(facts),
+        created_at=now,
+    )
+    Alert.objects.bulk_create([alert], ignore_conflicts=True)
+    if not Alert.objects.filter(organization_id=organization_id, id=alert.id).exists():
+        return None
+    Delivery.objects.bulk_create(
+        Delivery(organization_id=organization_id, alert=alert, channel=channel, next_attempt_at=now)
+        for channel in channels
+    )
+    _wake_after_commit()
+    return alert
+
+
+def _bounded(dedup_key: str) -> str:
+    """The key, or for one that is too long (names come from users) its beginning and a digest of all of it."""
+    if len(dedup_key) <= DEDUP_KEY_LENGTH:
+        return dedup_key
+    return f"{dedup_key[:100]}…{sha256(dedup_key.encode()).hexdigest()}"
+
+
+def _wake_after_commit() -> None:
+    """One message per transaction; it only wakes: beat finds what a lost one leaves."""
+    if not any(registered[1] is _wake for registered in connection.run_on_commit):
+        transaction.on_commit(_wake)
+
+
+def _wake() -> None:
+    try:
+        current_app.send_task("alerts.deliver", expires=30)
+    except OperationalError:
+        # No broker, no wake-up: the delivery waits in Postgres for beat's next round.
+        return
+
+
+def alert_acknowledge(*, alert: Alert, actor: User | AccessToken, now: datetime) -> bool:
+    """Marks the alert as seen, once; False when somebody had done so before."""
+    name = actor.email if isinstance(actor, User) else actor.hint
+    taken = Alert.objects.filter(
+        organization_id=alert.organization_id, id=alert.id, acknowledged_at__isnull=True
+    ).update(acknowledged_at=now, acknowledged_by=name)
+    if taken:
+        alert.acknowledged_at, alert.acknowledged_by = now, name
+        audit_record(
+            organization_id=alert.organization_id, actor=actor, action="alert.acknowledged", target=alert, now=now
+        )
+    return bool(taken)
+
+
+def channel_create(
+    *,
+    organization: Organization,
+    kind: str,
+    name: str,
+    actor: Actor,
+    now: datetime,
+    recipients: Sequence[str] = (),
+    url: str = "",
+) -> Channel:
+    """A new channel that listens at once. Email takes `recipients`, Slack the `url` of an incoming webhook.
+
+    ValidationError for fields that make no sense; Problem url-not-allowed for a URL that is not Slack's.
+    """
+    if Channel.objects.present().filter(organization=organization).count() >= CHANNELS_LIMIT:
+        raise ValidationError(f"An organization has at most {CHANNELS_LIMIT} channels.")
+    channel = Channel(id=new_id(), organization=organization, kind=kind, name=one_line(name), created_at=now)
+    _address(channel, recipients=recipients, url=url)
+    _save(channel, force_insert=True)
+    _audit(channel, "channel.created", actor, now, kind=kind, name=channel.name)
+    return channel
+
+
+def default_channel_create(*, organization: Organization, owner: User, now: datetime) -> Channel:
+    """The channel every organization starts with: email to its owner."""
+    return channel_create(
+        organization=organization, kind=ChannelKind.EMAIL, name="Email to the owner", recipients=[owner.email],
+        actor=owner, now=now,
+    )  # fmt: skip
+
+
+def channel_update(
+    *,
+    channel: Channel,
+    actor: Actor,
+    now: datetime,
+    name: str | None = None,
+    recipients: Sequence[str] | None = None,
+    url: str | None = None,
+) -> Channel:
+    """Changes what is given. A new address clears the trouble the old one had made."""
+    if name is not None:
+        channel.name = one_line(name)
+    if recipients is not None or url is not None:
+        _address(channel, recipients=recipients or (), url=url or "")
+        channel.last_error, channel.last_error_at = "", None
+    _save(channel)
+    changed = {"name": channel.name, **({"address": "changed"} if recipients is not None or url is not None else {})}
+    _audit(channel, "channel.updated", actor, now, **changed)
+    return channel
+
+
+def channel_enable(*, channel: Channel, actor: Actor, now: datetime) -> None:
+    channel.enabled, channel.disabled_reason = True, ""
+    _save(channel)
+    _audit(channel, "channel.enabled", actor, now)
+
+
+def channel_disable(*, channel: Channel, reason: str, actor: Actor, now: datetime) -> bool:
+    """Switches the channel off; False when it was off already."""
+    taken = Channel.objects.listening().filter(organization_id=channel.organization_id, id=channel.id)
+    if not taken.update(enabled=False, disabled_reason=reason[:DETAIL_LENGTH]):
+        return False
+    channel.enabled, channel.disabled_reason = False, reason[:DETAIL_LENGTH]
+    _audit(channel, "channel.disabled", actor, now, reason=reason)
+    return True
+
+
+def channel_delete(*, channel: Channel, actor: Actor, now: datetime) -> None:
+    """Forgets the channel's address; its name stays in the history of alerts. Waiting deliveries will not be made."""
+    channel.enabled, channel.deleted_at = False, now
+    channel.recipients, channel.sealed_url, channel.url_host = [], None, ""
+    _save(channel)
+    Delivery.objects.filter(organization_id=channel.organization_id, channel=channel, status__in=OPEN_STATUSES).update(
+        status=DeliveryStatus.FAILED, claimed_until=None
+    )
+    _audit(channel, "channel.deleted", actor, now, name=channel.name)
+
+
+def channel_test(*, channel: Channel, actor: Actor, now: datetime) -> Alert | None:
+    """An alert for this channel alone; None when one was sent a moment ago or the channel is off."""
+    if not channel.enabled:
+        return None
+    slot = int(now.timestamp() // TEST_INTERVAL.total_seconds())
+    alert = _raise(
+        channel.organization_id,
+        [channel],
+        AlertKind.CHANNEL_TEST,
+        f"channel_test:{channel.id}:{slot}",
+        Severity.INFO,
+        "This is a test from CostHub",
+        {"channel": channel.name, "sent by": _name_of(actor)},
+        now,
+    )
+    if alert is not None:
+        _audit(channel, "channel.tested", actor, now)
+    return alert
+
+
+def channel_trouble_report(*, channel: Channel, dedup_key: str, title: str, reason: str, now: datetime) -> None:
+    """Tells the other channels that this one does not work."""
+    others = Channel.objects.listening().filter(organization_id=channel.organization_id).exclude(id=channel.id)
+    facts = {"channel": channel.name, "reason": reason}
+    _raise(channel.organization_id, others, AlertKind.CHANNEL_PROBLEM, dedup_key, Severity.WARNING, title, facts, now)
+
+
+def recipients_checked(recipients: Sequence[str]) -> list[str]:
+    """The addresses in lower case, each once; ValidationError naming the first that is none."""
+    checked = list(dict.fromkeys(recipient.strip().lower() for recipient in recipients if recipient.strip()))
+    if not 1 <= len(checked) <= RECIPIENTS_LIMIT:
+        raise ValidationError({"recipients": f"Give 1 to {RECIPIENTS_LIMIT} email addresses."})
+    for recipient in checked:
+        try:
+            validate_email(recipient)
+        except ValidationError as error:
+            raise ValidationError({"recipients": "One of these is not an email address."}) from error
+        if not recipient.isascii() or len(recipient) > 254:
+            raise ValidationError({"recipients": "One of these is not an email address."})
+    return checked
+
+
+def _address(channel: Channel, *, recipients: Sequence[str], url: str) -> None:
+    if channel.kind == ChannelKind.EMAIL:
+        if url:
+            raise ValidationError({"url": "An email channel has no URL."})
+        channel.recipients = recipients_checked(recipients)
+        return
+    if recipients:
+        raise ValidationError({"recipients": "A Slack channel has no email addresses."})
+    checked = check_url(url, only_host=SLACK_HOST)
+    channel.url_host = parse_url(checked).authority
+    channel.sealed_url = seal(checked, purpose=channel.seal_purpose, organization_id=channel.organization_id)
+
+
+def _save(channel: Channel, *, force_insert: bool = False) -> None:
+    channel.full_clean(validate_unique=False, validate_constraints=False)
+    try:
+        with transaction.atomic():
+            channel.save(force_insert=force_insert)
+    except IntegrityError as error:
+        if "channel_name_unique_in_organization" not in str(error):
+            raise
+        raise ValidationError({"name": "Another channel has this name."}) from error
+
+
+def _audit(channel: Channel, action: str, actor: Actor, now: datetime, **facts: str) -> None:
+    audit_record(organization_id=channel.organization_id, actor=actor, action=action, target=channel, now=now, **facts)
+
+
+def _name_of(actor: Actor) -> str:
+    if isinstance(actor, User):
+        return actor.email
+    return actor.hint if actor is not None else "CostHub"
