@@ -1,7 +1,7 @@
 """Charts as Plotly figures in JSON: pure functions from rows to what a template embeds. The only importer of plotly.
 
-Amounts go out as exact decimal strings, which Plotly reads as numbers. Colours in a figure are those of the light theme;
-`meta.slot` of a trace lets the page's script draw the same series in the reader's theme.
+Amounts go out as exact decimal strings, which Plotly reads as numbers. Colours in a figure are those of the light
+theme; `meta.slot` or `meta.token` of a trace lets the page's script draw the same series in the reader's theme.
 """
 
 from collections import defaultdict
@@ -23,6 +23,7 @@ Figure = dict[str, Any]
 
 TOP_GROUPS = 7
 _HOVER_DATE = {"hour": "%a %-d %b, %H:%M", "day": "%a %-d %b %Y", "week": "week of %-d %b %Y", "month": "%B %Y"}
+_TICK_DATE = {"hour": "%H:%M\n%-d %b", "day": "%-d %b\n%Y", "week": "%-d %b\n%Y", "month": "%b\n%Y"}
 _MARGIN = {"l": 56, "r": 8, "t": 8, "b": 32}
 
 
@@ -47,6 +48,15 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Line:
+    """A line of a line chart: the CSS token of its colour and how it is dashed (solid, dot, dash)."""
+
+    name: str
+    token: str
+    dash: str
+
+
+@dataclass(frozen=True)
 class Chart:
     """What `components/chart.html` shows. `id` is unique on the page."""
 
@@ -55,6 +65,7 @@ class Chart:
     summary: str
     figure: Figure
     entries: list[Entry] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
 
 
 def spend_over_time(
@@ -79,7 +90,7 @@ def spend_over_time(
         id=chart_id,
         title=title,
         summary=f"{title}: {usd(whole)} in total, {zone.key}",
-        figure=_figure(traces, barmode="stack", bargap=0.18, xaxis={"hoverformat": _HOVER_DATE[interval]}),
+        figure=_figure(traces, barmode="stack", bargap=0.2, barcornerradius=2, xaxis=_dates(interval)),
         entries=entries,
     )
 
@@ -95,22 +106,24 @@ def budget_burn_up(
     forecast: int | None,
     zone: ZoneInfo,
 ) -> Chart:
-    """Spend adding up over a period (`spent`: moment, nano-USD so far) beside the even plan, the limit and the forecast."""
+    """Spend adding up over a period (`spent`: moment, nano-USD so far) beside the even pace, limit and forecast."""
     edges = [_wall_clock(start, zone), _wall_clock(end, zone)]
     actual = [(edges[0], 0), *((_wall_clock(moment, zone), cost) for moment, cost in spent)]
-    traces = [
-        _line("Spent", actual, slot=1, width=2.5),
-        _line("Even pace", [(edges[0], 0), (edges[1], limit)], slot=0, dash="dot"),
-        _line("Limit", [(edges[0], limit), (edges[1], limit)], slot=2, dash="dash"),
-    ]
+    drawn = {
+        Line("Spent", "accent", "solid"): actual,
+        Line("Even pace", "faint", "dot"): [(edges[0], 0), (edges[1], limit)],
+        Line("Limit", "bar-bad", "dash"): [(edges[0], limit), (edges[1], limit)],
+    }
     if forecast is not None:
-        traces.append(_line("Forecast", [actual[-1], (edges[1], forecast)], slot=1, dash="dot"))
+        drawn[Line("Forecast", "accent", "dot")] = [actual[-1], (edges[1], forecast)]
+    traces = [_line(line, points) for line, points in drawn.items()]
     so_far = actual[-1][1]
     return Chart(
         id=chart_id,
         title=title,
         summary=f"{title}: {usd(so_far)} of {usd(limit)} spent, {zone.key}",
-        figure=_figure(traces, xaxis={"range": edges, "hoverformat": _HOVER_DATE["hour"]}),
+        figure=_figure(traces, xaxis={"range": edges, **_dates("day")}),
+        lines=list(drawn),
     )
 
 
@@ -145,49 +158,50 @@ def _bars(name: str, costs: Mapping[str, int], style: palette.Style) -> go.Bar:
         y=[to_usd(costs[at]) for at in moments],
         customdata=[usd(costs[at]) for at in moments],
         hovertemplate="%{customdata}",
-        marker={"color": palette.LIGHT[style.slot], "line": {"width": 0}, "pattern": {"shape": style.pattern}},
+        marker={"color": palette.LIGHT[style.slot], "pattern": {"shape": style.pattern}},
         meta={"slot": style.slot},
     )
 
 
-def _line(name: str, points: Sequence[tuple[str, int]], *, slot: int, dash: str = "solid", width: float = 1.5) -> Any:
+def _line(line: Line, points: Sequence[tuple[str, int]]) -> go.Scatter:
     return go.Scatter(
-        name=name,
+        name=line.name,
         x=[at for at, _ in points],
         y=[to_usd(cost) for _, cost in points],
         customdata=[usd(cost) for _, cost in points],
         hovertemplate="%{customdata}",
         mode="lines",
-        line={"color": palette.LIGHT[slot], "dash": dash, "width": width},
-        meta={"slot": slot},
+        line={"color": palette.LIGHT[0], "dash": line.dash, "width": 2.5 if line.dash == "solid" else 1.5},
+        meta={"token": line.token},
     )
 
 
 def _figure(traces: Sequence[Any], *, xaxis: Mapping[str, Any], **layout: Any) -> Figure:
-    figure = go.Figure(
-        data=list(traces),
-        layout=go.Layout(
-            template=None,
-            margin=_MARGIN,
-            hovermode="x unified",
-            dragmode=False,
-            showlegend=False,
-            paper_bgcolor="rgba(0,0,0,0)",
-            plot_bgcolor="rgba(0,0,0,0)",
-            xaxis={"type": "date", "showgrid": False, "fixedrange": True, "nticks": 8, **xaxis},
-            yaxis={
-                "type": "linear",
-                "tickprefix": "$",
-                "separatethousands": True,
-                "rangemode": "tozero",
-                "fixedrange": True,
-                "nticks": 5,
-                "zeroline": False,
-            },
-            **layout,
-        ),
+    # Not go.Figure: that would add Plotly's default template, 7 kB of colours nobody draws.
+    whole = go.Layout(
+        margin=_MARGIN,
+        hovermode="x unified",
+        dragmode=False,
+        showlegend=False,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        xaxis={"type": "date", "showgrid": False, "fixedrange": True, "nticks": 8, **xaxis},
+        yaxis={
+            "type": "linear",
+            "tickprefix": "$",
+            "separatethousands": True,
+            "rangemode": "tozero",
+            "fixedrange": True,
+            "nticks": 5,
+            "zeroline": False,
+        },
+        **layout,
     )
-    return dict(figure.to_plotly_json())
+    return {"data": [trace.to_plotly_json() for trace in traces], "layout": whole.to_plotly_json()}
+
+
+def _dates(interval: str) -> dict[str, str]:
+    return {"hoverformat": _HOVER_DATE[interval], "tickformat": _TICK_DATE[interval]}
 
 
 def _wall_clock(moment: datetime, zone: ZoneInfo) -> str:

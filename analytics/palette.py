@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 
-LIGHT = ("#8a8780", "#3a5cce", "#b0522d", "#2f9e86", "#a3487c", "#ad9213", "#6c1f93", "#259ce4", "#587807")
-DARK = ("#8f8c86", "#5a78dc", "#b4682a", "#5db39d", "#bf5790", "#d9a514", "#a896f7", "#90d4fd", "#8fe386")
+LIGHT = ("#8a8780", "#3a5cce", "#bd5a33", "#2f9e86", "#a3487c", "#b08f1c", "#6c1f93", "#259ce4", "#3f5d0e")
+DARK = ("#8f8c86", "#5a78dc", "#c1703f", "#5db39d", "#bf5790", "#d9a514", "#a896f7", "#90d4fd", "#8fe386")
 SLOTS = len(LIGHT) - 1
 OTHER = "Other"
 # Told apart without colour: the second series of the same colour in one chart is hatched, the third dotted, …
@@ -35,9 +35,9 @@ _PROVIDERS = {
 }
 # Families that companies use side by side, spread over the slots; the longest matching beginning wins.
 _MODEL_FAMILIES = {
-    "gpt-4o": 3,
+    "gpt-4o": 8,
     "gpt-4o-mini": 7,
-    "gpt-4.1": 8,
+    "gpt-4.1": 6,
     "gpt-4.1-mini": 5,
     "gpt-4.1-nano": 1,
     "gpt-5": 3,
@@ -48,17 +48,17 @@ _MODEL_FAMILIES = {
     "o4-mini": 4,
     "claude-opus": 6,
     "claude-sonnet": 2,
-    "claude-haiku": 5,
+    "claude-haiku": 4,
     "claude-3-5-sonnet": 2,
-    "claude-3-5-haiku": 5,
+    "claude-3-5-haiku": 4,
     "claude-3-opus": 6,
-    "claude-3-haiku": 4,
+    "claude-3-haiku": 5,
     "gemini-1.5-flash": 7,
     "gemini-1.5-pro": 1,
     "gemini-2.0-flash": 7,
     "gemini-2.5-flash": 7,
     "gemini-2.5-pro": 1,
-    "mistral-large": 4,
+    "mistral-large": 6,
     "mistral-small": 8,
     "deepseek-chat": 8,
     "deepseek-reasoner": 4,

@@ -20,14 +20,24 @@ class BudgetBar:
     spent: int
     reserved: int
     limit: int
+    past: int
     pace: int | None
     state: str
     percent: Decimal | None
     summary: str
 
 
+STATES = {
+    "over": ("Over limit", "bad"),
+    "near": ("Nearly spent", "warn"),
+    "ahead": ("Ahead of pace", "warn"),
+    "on-track": ("On track", "good"),
+    "none": ("No limit", ""),
+}
+
+
 def budget_state(used: Decimal | None, elapsed: Decimal | None) -> str:
-    """over (past the limit), near (90% or more), ahead (faster than the period passes), on-track, or none (no limit)."""
+    """over (past the limit), near (90 % or more), ahead (faster than the period passes), on-track, none (no limit)."""
     if used is None:
         return "none"
     if used > 100:
@@ -47,13 +57,15 @@ def budget_bar(
     used = share(spent, limit)
     full = _thousandths(limit or 0, length)
     pace = None if elapsed is None else int(full * min(elapsed, Decimal(100)) / 100)
+    drawn = 0 if limit is None else _thousandths(spent, length)
     spoken = [f"{percent(used)} of the limit spent" if used is not None else "no limit"]
     if elapsed is not None:
         spoken.append(f"{percent(elapsed)} of the period has passed")
     return BudgetBar(
-        spent=_thousandths(spent, length),
-        reserved=_thousandths(reserved, length),
+        spent=drawn,
+        reserved=0 if limit is None else _thousandths(reserved, length),
         limit=full,
+        past=max(0, drawn - full),
         pace=pace,
         state=budget_state(used, elapsed),
         percent=used,

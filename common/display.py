@@ -29,9 +29,9 @@ def usd_exact(nano: Number | None) -> str:
     """Every digit down to the nano-dollar, at least cents: "$0.000231", "$12.00"."""
     if nano is None:
         return MISSING
-    amount = (Decimal(nano) / NANO).normalize()
-    digits = max(2, -int(amount.as_tuple().exponent))
-    return signed_dollars(amount.quantize(Decimal(1).scaleb(-digits)))
+    sign = MINUS if nano < 0 else ""
+    dollars, rest = divmod(abs(int(nano)), NANO)
+    return f"{sign}${dollars:,}.{f'{rest:09d}'.rstrip('0').ljust(2, '0')}"
 
 
 def usd_compact(nano: Number | None) -> str:

@@ -105,7 +105,7 @@ def icon(name: str, label: str = "") -> SafeString:
 def budget_bar(
     spent: object, limit: object, elapsed: object = None, reserved: object = None, label: str = ""
 ) -> dict[str, Any]:
-    """Spent and reserved against a limit in nano-USD, with a tick at the part of the period (percent) that has passed."""
+    """Spent and reserved against a limit in nano-USD, with a tick at how much of the period (percent) has passed."""
     elapsed_percent = _number(elapsed)
     bar = bars.budget_bar(
         spent=_number(spent) or 0,
@@ -114,6 +114,15 @@ def budget_bar(
         elapsed=None if elapsed_percent is None else Decimal(elapsed_percent),
     )
     return {"bar": bar, "label": label}
+
+
+@register.inclusion_tag("components/pill.html")
+def budget_pill(spent: object, limit: object, elapsed: object = None) -> dict[str, str]:
+    """The state of a budget in words; `elapsed` is how much of the period has passed, in percent."""
+    passed = _number(elapsed)
+    used = display.share(_number(spent), _number(limit))
+    text, tone = bars.STATES[bars.budget_state(used, None if passed is None else Decimal(passed))]
+    return {"text": text, "tone": tone}
 
 
 @register.inclusion_tag("components/share_bar.html")

@@ -38,23 +38,23 @@ function themed(host, figure) {
   const surface = paint("--surface");
   const family = getComputedStyle(host).fontFamily;
   const data = figure.data.map((trace) => {
-    const of = paint(`--series-${trace.meta?.slot ?? 0}`);
+    const of = paint(trace.meta?.token ? `--${trace.meta.token}` : `--series-${trace.meta?.slot ?? 0}`);
     const drawn = { ...trace };
     if (trace.line) drawn.line = { ...trace.line, color: of };
     if (trace.marker) {
-      drawn.marker = { ...trace.marker, color: of };
+      drawn.marker = { ...trace.marker, color: of, line: { color: surface, width: 1 } };
       if (trace.marker.pattern?.shape) {
         drawn.marker.pattern = { ...trace.marker.pattern, fgcolor: surface, size: 5, solidity: 0.35 };
       }
     }
     return drawn;
   });
-  const axis = { tickfont: { color: text }, linecolor: paint("--line-strong"), gridcolor: paint("--line"), tickcolor: "rgba(0,0,0,0)" };
+  const axis = { tickfont: { color: text }, gridcolor: paint("--line") };
   const narrow = host.clientWidth < 480;
   const layout = {
     ...figure.layout,
     font: { family, size: 12, color: text },
-    xaxis: { ...figure.layout.xaxis, ...axis, ...(narrow ? { nticks: 4 } : {}), spikemode: "across", spikethickness: 1, spikedash: "solid", spikecolor: paint("--line-strong") },
+    xaxis: { ...figure.layout.xaxis, ...axis, linecolor: paint("--line-strong"), ...(narrow ? { nticks: 4 } : {}), showspikes: false },
     yaxis: { ...figure.layout.yaxis, ...axis },
     hoverlabel: { bgcolor: paint("--raised"), bordercolor: paint("--line-strong"), font: { family, size: 12, color: paint("--text") } },
   };
