@@ -10,6 +10,7 @@ from bisect import bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import dropwhile
 
 from pricing.price_source import SourcePeriod
 from pricing.terms import NO_PRICE, Terms
@@ -33,19 +34,28 @@ def terms_at(schedule: Published, moment: datetime) -> Terms:
 
 
 def changes(published: Published, source: Sequence[SourcePeriod], now: datetime) -> Changes:
-    """What to add to and withdraw from `published` so that from `now` on it says what `source` says."""
-    wanted = [(period.effective_from, period.terms) for period in source]
-    if not published or not wanted:
-        return Changes(tuple(wanted))
-    ahead = [row for row in wanted if row[0] > now]
+    """What to add to and withdraw from `published` so that from `now` on it says what `source` says.
+
+    An empty `source` says nothing, and what is published stays.
+    """
+    if not source:
+        return Changes()
+    wanted = list(dropwhile(_is_empty, [(period.effective_from, period.terms) for period in source]))
     history = [row for row in published if row[0] <= now]
-    added = _told_late(history, [p for p in source if p.dated and p.effective_from <= now])
-    current = terms_at(wanted, now)
+    plans = [row for row in published if row[0] > now]
+    ahead = [row for row in wanted if row[0] > now]
+    added = _catch_up(history, source, now) if history else [row for row in wanted if row[0] <= now]
+    added += [row for row in ahead if row not in plans]
+    return Changes(tuple(added), tuple(row[0] for row in plans if row not in ahead))
+
+
+def _catch_up(history: Published, source: Sequence[SourcePeriod], now: datetime) -> list[tuple[datetime, Terms]]:
+    """The rows that bring a history up to what holds now."""
+    added = _told_late(history, [period for period in source if period.dated and period.effective_from <= now])
+    current = terms_at([(period.effective_from, period.terms) for period in source], now)
     if terms_at(sorted([*history, *added], key=_start), now) != current:
         added.append((now, current))
-    plans = [row for row in published if row[0] > now]
-    added += [row for row in ahead if row not in plans]
-    return Changes(tuple(added), tuple(start for start, terms in plans if (start, terms) not in ahead))
+    return added
 
 
 def _told_late(history: Published, dated: Sequence[SourcePeriod]) -> list[tuple[datetime, Terms]]:
@@ -58,6 +68,10 @@ def _told_late(history: Published, dated: Sequence[SourcePeriod]) -> list[tuple[
             insort(rows, row, key=_start)
             added.append(row)
     return added
+
+
+def _is_empty(row: tuple[datetime, Terms]) -> bool:
+    return row[1].is_empty
 
 
 def _start(row: tuple[datetime, Terms]) -> datetime:

@@ -200,9 +200,9 @@ def _amount(price: Decimal | TieredPrices, above: int) -> Decimal:
 
 
 def _has_variant(model: ModelInfo, context: dict[str, str], day: date) -> bool:
+    """Whether the source speaks of the tier; a variant without prices says that it costs the same."""
     return any(
         _fits(variant.when, context)
-        and _has_price(variant.prices)
         and (not isinstance(variant.constraint, StartDateConstraint) or variant.constraint.start_date <= day)
         for variant in model.price_variants or ()
     )
@@ -210,10 +210,6 @@ def _has_variant(model: ModelInfo, context: dict[str, str], day: date) -> bool:
 
 def _fits(when: Mapping[str, str], context: Mapping[str, str]) -> bool:
     return all(context.get(key) == value for key, value in when.items())
-
-
-def _has_price(price: ModelPrice) -> bool:
-    return any(value is not None for value in price.__dict__.values())
 
 
 def _conditional_prices(model: ModelInfo) -> list[ConditionalPrice]:

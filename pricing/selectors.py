@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import OuterRef, Q, QuerySet, Subquery, TextField, Value
 from django.db.models.functions import Concat
 
 from pricing.models import ListPrice, PriceCatalog
@@ -25,7 +25,9 @@ def price_list(at: datetime, search: str = "") -> QuerySet[ListPrice]:
     for word in search.split():
         words &= Q(label__icontains=word)
     return (
-        ListPrice.objects.annotate(label=Concat("model__provider_id", Value("/"), "model__name"))
+        ListPrice.objects.annotate(
+            label=Concat("model__provider_id", Value("/"), "model__name", output_field=TextField())
+        )
         .filter(words, id=Subquery(in_force.values("id")[:1]))
         .annotate(effective_to=Subquery(following.values("effective_from")[:1]))
         .select_related("model__provider")

@@ -144,7 +144,7 @@ def test_variants_become_service_tiers_from_their_own_date() -> None:
         "standard": [SourcePeriod(EARLIEST_PRICE, False, cost_of("1", output="2"))],
         "batch": [SourcePeriod(at(OCTOBER), True, cost_of("0.5", output="2"))],
         "flex": [SourcePeriod(EARLIEST_PRICE, False, cost_of("0.7", output="2"))],
-        "priority": [],
+        "priority": [SourcePeriod(EARLIEST_PRICE, False, cost_of("1", output="2"))],
     }
 
 
