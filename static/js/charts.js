@@ -80,7 +80,10 @@ function drawAll(scope) {
   }
 }
 
-document.addEventListener("htmx:load", (event) => drawAll(event.detail.elt));
+// htmx announces the whole body once at the start; that is drawn below already.
+document.addEventListener("htmx:load", (event) => {
+  if (event.detail.elt !== document.body) drawAll(event.detail.elt);
+});
 document.addEventListener("htmx:beforeCleanupElement", (event) => {
   const plot = event.detail.elt;
   if (window.Plotly && plot.matches?.("[data-plot]")) window.Plotly.purge(plot);
