@@ -8,7 +8,7 @@ the same model and service tier begins, so two can never overlap.
 from django.db import models
 from django.db.models import Q
 
-from pricing.terms import STANDARD, TIERS, Terms
+from pricing.terms import STANDARD, TIERS
 
 
 class PriceCatalog(models.Model):
@@ -66,7 +66,3 @@ class ListPrice(models.Model):
             models.UniqueConstraint(fields=["model", "tier", "effective_from"], name="pricing_prices_never_overlap"),
             models.CheckConstraint(condition=Q(tier__in=TIERS), name="pricing_tier_is_known"),
         ]
-
-    @property
-    def terms(self) -> Terms:
-        return Terms(units=self.units, tiers=self.tiers, extras=self.extras, windows=self.windows)
