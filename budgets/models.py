@@ -32,9 +32,11 @@ class Budget(TenantModel):
     timezone = models.CharField(max_length=64)
     week_start = models.CharField(max_length=9, choices=[(day, day.capitalize()) for day in WEEKDAYS], default="monday")
     # Percent of the limit, ascending; each fires once per period.
-    thresholds = ArrayField(models.PositiveSmallIntegerField())
+    thresholds = ArrayField(models.PositiveSmallIntegerField(), default=list, blank=True)
     version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(default=utc_now)
+    # The start of the first period it counts; usage before it belongs to no period of this budget.
+    counts_from = models.DateTimeField()
     archived_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

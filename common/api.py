@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import connection, transaction
 from django.http import Http404
-from rest_framework import exceptions
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework import exceptions, serializers
 from rest_framework.parsers import BaseParser
 from rest_framework.response import Response
 
@@ -36,6 +36,32 @@ class StrictJSONParser(BaseParser):
             )
         except ValueError as error:
             raise Problem("malformed-json", excerpt(str(error))) from error
+
+
+class FaultSerializer(serializers.Serializer[dict[str, str]]):
+    pointer = serializers.CharField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class ProblemSerializer(serializers.Serializer[dict[str, Any]]):
+    """RFC 9457, as every error answer."""
+
+    type = serializers.URLField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    instance = serializers.CharField()
+    request_id = serializers.CharField()
+    errors = FaultSerializer(many=True, required=False)
+
+
+PROBLEM = OpenApiResponse(ProblemSerializer, description="application/problem+json")
+
+
+def problems(*statuses: int) -> dict[int, OpenApiResponse]:
+    """The error answers of an operation, for its `extend_schema`; those that any request may get are added."""
+    return dict.fromkeys(sorted({401, 403, 405, 406, 422, 500, 503, *statuses}), PROBLEM)
 
 
 def nesting(body: bytes) -> int:
@@ -67,12 +93,10 @@ def _no_constant(name: str) -> Any:
 
 
 def problem_handler(error: Exception, context: dict[str, Any]) -> Any:
-    """Any error below a DRF view as a problem; what it had written is rolled back."""
+    """Any error below a DRF view as a problem; None for a bug, which goes on to be reported as one."""
     problem = as_problem(error)
     if problem is None:
         return None
-    if connection.in_atomic_block:
-        transaction.set_rollback(True)
     return problem_response(problem, context["request"]._request)
 
 

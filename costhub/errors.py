@@ -48,3 +48,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def is_outage(error: BaseException | None) -> bool:
     return isinstance(error, OperationalError | InterfaceError)
+
+
+def unknown_api_path(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+    return answer(request, Problem("not-found"))

@@ -158,12 +158,12 @@ def end_leftovers(folder: Path, names: frozenset[str], steps: StopSteps) -> int:
     """End what a killed run left working in `folder`; how many processes that were. One that just ends is no error."""
     leftovers = list(running_in(folder, names))
     for number, seconds in (*steps, (signal.SIGKILL, 5.0)):
-        alive = [process for process in leftovers if _is_alive(process)]
+        alive = [process for process in leftovers if is_alive(process)]
         # A server tells its own helpers; they read the same signals differently.
         helped = {process.pid for process in alive} if number != signal.SIGKILL else set()
         for process in alive:
             _send(process, number, unless_child_of=helped)
-        wait_until(lambda: not any(_is_alive(process) for process in leftovers), seconds)
+        wait_until(lambda: not any(is_alive(process) for process in leftovers), seconds)
     return len(leftovers)
 
 
@@ -180,12 +180,12 @@ def last_words(log: Path) -> str:
 def end_group(leader: psutil.Process, seconds: float) -> None:
     """End another run's process group: politely, then for certain."""
     _signal_group(leader.pid, signal.SIGTERM)
-    wait_until(lambda: not _is_alive(leader), seconds)
+    wait_until(lambda: not is_alive(leader), seconds)
     _signal_group(leader.pid, signal.SIGKILL)
-    wait_until(lambda: not _is_alive(leader), 5.0)
+    wait_until(lambda: not is_alive(leader), 5.0)
 
 
-def _is_alive(process: psutil.Process) -> bool:
+def is_alive(process: psutil.Process) -> bool:
     """Whether it still does something: where nobody collects the dead, they stay listed as zombies for ever."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

@@ -15,7 +15,7 @@ from typing import IO
 
 import psutil
 
-from costhub.processes import Program, end_group, has_ended, kill, last_words, start
+from costhub.processes import Program, end_group, has_ended, is_alive, kill, last_words, start
 
 # A program that ends this often within this many seconds is given up.
 DEATHS_ALLOWED = 5
@@ -247,14 +247,21 @@ def end_recorded(record: Path, seconds: float) -> int:
         noted = json.loads(record.read_bytes())
     except (FileNotFoundError, ValueError):
         return 0
-    ended = 0
-    for entry in noted:
-        started = _start_time(entry["pid"])
-        if started and abs(started - entry["started"]) < SAME_START_S:
-            end_group(psutil.Process(entry["pid"]), seconds)
-            ended += 1
+    left = [process for entry in noted if (process := _same_process(entry["pid"], entry["started"]))]
+    for process in left:
+        end_group(process, seconds)
     record.unlink(missing_ok=True)
-    return ended
+    return len(left)
+
+
+def _same_process(pid: int, started: float) -> psutil.Process | None:
+    """The process of that id, unless it ended and another one has its id now."""
+    try:
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - started) < SAME_START_S
+    except psutil.NoSuchProcess:
+        return None
+    return process if same and is_alive(process) else None
 
 
 def _start_time(pid: int) -> float:

@@ -1,8 +1,17 @@
 """Every URL of CostHub, by app."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from costhub import health
+from costhub.errors import unknown_api_path
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
+    path("api/v1/", include("ingest.api_urls")),
+    re_path(r"^(api|v1|webhooks)/", unknown_api_path),
+]
 
 handler400 = "costhub.errors.bad_request"
 handler403 = "costhub.errors.forbidden"

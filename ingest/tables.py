@@ -29,3 +29,12 @@ CREATE TABLE ingest_inbox (
     CONSTRAINT ingest_inbox_never_empty CHECK (events > 0)
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 1000)
 """
+
+# One row per organization: how far settling got.
+CREATE_PROGRESS = """
+CREATE TABLE ingest_progress (
+    organization_id bigint NOT NULL PRIMARY KEY,
+    settled_at timestamptz NOT NULL,
+    settled_events bigint NOT NULL
+) WITH (fillfactor = 50)
+"""

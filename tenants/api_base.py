@@ -3,10 +3,12 @@
 from contextlib import ExitStack
 from typing import Any, ClassVar, TypeVar
 
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common.ids import parse_id
@@ -21,12 +23,12 @@ AnyModel = TypeVar("AnyModel", bound=Model)
 class TenantAPIView(APIView):
     """Opens `organization_scope` once the caller is known, and closes it when the answer stands.
 
-    `scopes` names what a token needs for each method. What a refused request had written is rolled back
-    (`common.api.problem_handler`).
+    `scopes` names what a token needs for each method. What a refused request had written is rolled back.
     """
 
     scopes: ClassVar[dict[str, str]] = {}
     caller: Caller
+    _in_scope = False
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         with ExitStack() as self._scope:
@@ -38,6 +40,13 @@ class TenantAPIView(APIView):
             raise TypeError("a tenant view needs BearerAuthentication")
         self.caller = request.auth
         self._scope.enter_context(organization_scope(self.caller.organization_id))
+        self._in_scope = True
+
+    def handle_exception(self, exc: Exception) -> Response:
+        # DRF turns the exception into an answer, so the transaction would otherwise commit.
+        if self._in_scope:
+            transaction.set_rollback(True)
+        return super().handle_exception(exc)
 
     def organization(self) -> Organization:
         return Organization.objects.get(id=self.caller.organization_id)

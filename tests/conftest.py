@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from io import StringIO
 
 import pytest
+from django.core.management import call_command
 from django.db import connection, connections
 from django.test.utils import setup_databases
 
@@ -31,6 +33,18 @@ def django_db_setup(
 @pytest.fixture
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+@pytest.fixture
+def prices(db: None) -> None:
+    """The catalog of list prices, loaded inside the test's transaction."""
+    call_command("load_prices", stdout=StringIO())
+
+
+@pytest.fixture
+def committed_prices(committed_db: None) -> None:
+    """The catalog of list prices, committed; it stays for the tests that come after."""
+    call_command("load_prices", stdout=StringIO())
 
 
 @pytest.fixture

@@ -8,19 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-# The buckets of a usage event, disjoint, in the order of the table's columns. Units: tokens, images, calls.
-BUCKETS = (
-    "uncached_input",
-    "cache_read",
-    "cache_write_5m",
-    "cache_write_1h",
-    "output",
-    "reasoning_output",
-    "input_audio",
-    "output_audio",
-    "images",
-    "requests",
-)
+from pricing.usage_buckets import Buckets
 
 
 class Reported(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -33,16 +21,7 @@ class Reported(msgspec.Struct, array_like=True, frozen=True, gc=False):
     time: datetime
     provider: str
     model: str
-    uncached_input: int
-    cache_read: int
-    cache_write_5m: int
-    cache_write_1h: int
-    output: int
-    reasoning_output: int
-    input_audio: int
-    output_audio: int
-    images: int
-    requests: int
+    buckets: Buckets
     operation: str
     service_tier: str
     status: str

@@ -75,6 +75,9 @@ CREATE_EVENT = (
     " PARTITION BY RANGE (time)"
 )
 
+# Few rows, asked for often: what has no price yet.
+INDEX_UNPRICED = "CREATE INDEX usage_event_unpriced ON usage_event (organization_id, time) WHERE cost IS NULL"
+
 # Rows of the current bucket are updated over and over: room on the page keeps those updates off the indexes.
 CREATE_ROLLUP = (
     f"CREATE TABLE usage_rollup (organization_id bigint NOT NULL, dimension text NOT NULL,"

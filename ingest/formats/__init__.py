@@ -1,0 +1,1 @@
+"""One module per format that usage comes in. Each turns a body into events and declares its token convention."""

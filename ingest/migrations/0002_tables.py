@@ -17,8 +17,10 @@ class Migration(migrations.Migration):
                 *row_security("ingest_claim"),
                 tables.CREATE_INBOX,
                 *row_security("ingest_inbox"),
+                tables.CREATE_PROGRESS,
+                *row_security("ingest_progress"),
             ],
-            "DROP TABLE ingest_inbox, ingest_claim",
+            "DROP TABLE ingest_progress, ingest_inbox, ingest_claim",
         ),
         door(
             "ingest_waiting_organizations(at timestamptz)",
@@ -32,11 +34,5 @@ class Migration(migrations.Migration):
             returns="TABLE (batches bigint, events bigint, oldest timestamptz)",
             body="SELECT count(*), coalesce(sum(events), 0)::bigint, min(received_at) FROM public.ingest_inbox",
             reads=["ingest_inbox"],
-        ),
-        door(
-            "ingest_organizations()",
-            returns="SETOF bigint",
-            body="SELECT id FROM public.tenants_organization ORDER BY id",
-            reads=["tenants_organization"],
         ),
     ]

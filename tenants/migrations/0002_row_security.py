@@ -74,4 +74,10 @@ class Migration(migrations.Migration):
             body="SELECT id FROM public.tenants_organization WHERE slug = wanted",
             reads=["tenants_organization"],
         ),
+        door(
+            "tenants_organization_ids()",
+            returns="SETOF bigint",
+            body="SELECT id FROM public.tenants_organization ORDER BY id",
+            reads=["tenants_organization"],
+        ),
     ]

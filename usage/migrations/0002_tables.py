@@ -13,6 +13,7 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             [
                 tables.CREATE_EVENT,
+                tables.INDEX_UNPRICED,
                 *row_security("usage_event"),
                 f"REVOKE UPDATE, DELETE ON usage_event FROM {APPLICATION_ROLE}",
                 tables.CREATE_ROLLUP,

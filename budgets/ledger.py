@@ -1,0 +1,150 @@
+"""Settling usage against budgets: one upsert for all budgets and periods a batch touches."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from common.db import server_cursor
+from common.ids import new_id
+from common.periods import Period, PeriodKind, period_at
+from budgets.models import Budget, LedgerEntry, Scope
+from budgets.thresholds import crossed
+from tenants.models import Team
+from tenants.tree import ancestor_ids
+from usage.records import Charged
+from usage.rollup import quarter_of
+
+Delta = list[int]  # cost in nano-USD, requests, unpriced requests
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A budget that crossed a threshold in a period, and where its spend stands now (nano-USD)."""
+
+    budget: Budget
+    period: Period
+    threshold: int
+    spent: int
+
+
+def settle(*, organization_id: int, charged: Iterable[Charged], now: datetime) -> list[Crossing]:
+    """Adds the events to the ledger of every budget they count in; returns the thresholds that were crossed."""
+    budgets = _Applicable(organization_id)
+    if not budgets:
+        return []
+    deltas: dict[tuple[int, Period], Delta] = defaultdict(lambda: [0, 0, 0])
+    for (team_id, key_id, quarter), (cost, requests, unpriced) in _by_owner(charged).items():
+        for budget in budgets.of(team_id, key_id):
+            if quarter < budget.counts_from:
+                continue
+            delta = deltas[budget.id, budgets.period(budget, quarter)]
+            delta[0] += cost
+            delta[1] += requests
+            delta[2] += unpriced
+    return _crossings(organization_id, budgets, _add(organization_id, deltas, now))
+
+
+def _by_owner(charged: Iterable[Charged]) -> dict[tuple[int, int, datetime], Delta]:
+    """Sums by team, key and quarter of an hour, which is as fine as any zone cuts its days."""
+    sums: dict[tuple[int, int, datetime], Delta] = defaultdict(lambda: [0, 0, 0])
+    for item in charged:
+        delta = sums[item.team_id, item.virtual_key_id, quarter_of(item.event.time)]
+        requests = item.event.buckets.requests
+        delta[1] += requests
+        if item.cost is None:
+            delta[2] += requests
+        else:
+            delta[0] += item.cost
+    return sums
+
+
+class _Applicable:
+    """The active budgets of an organization, found by what they apply to."""
+
+    def __init__(self, organization_id: int) -> None:
+        self.by_id = {
+            budget.id: budget
+            for budget in Budget.objects.filter(organization_id=organization_id, archived_at__isnull=True)
+        }
+        self._by_scope: dict[tuple[str, int | None], list[Budget]] = defaultdict(list)
+        for budget in self.by_id.values():
+            self._by_scope[budget.scope_type, budget.team_id or budget.virtual_key_id].append(budget)
+        self._parents = dict(Team.objects.filter(organization_id=organization_id).values_list("id", "parent_id"))
+        self._periods: dict[tuple[int, datetime], Period] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.by_id)
+
+    def of(self, team_id: int, virtual_key_id: int) -> Iterator[Budget]:
+        """Every budget that usage of this key of this team counts in: a child's spend counts in its ancestors."""
+        yield from self._by_scope.get((Scope.ORGANIZATION, None), ())
+        for ancestor in ancestor_ids(self._parents, team_id):
+            yield from self._by_scope.get((Scope.TEAM, ancestor), ())
+        yield from self._by_scope.get((Scope.VIRTUAL_KEY, virtual_key_id), ())
+
+    def period(self, budget: Budget, instant: datetime) -> Period:
+        key = (budget.id, instant)
+        if key not in self._periods:
+            self._periods[key] = budget_period(budget, instant)
+        return self._periods[key]
+
+
+def budget_period(budget: Budget, instant: datetime) -> Period:
+    """The budget's period that holds the instant."""
+    return period_at(PeriodKind(budget.period), instant, budget.zone, week_start=budget.first_weekday)
+
+
+def _add(
+    organization_id: int, deltas: dict[tuple[int, Period], Delta], now: datetime
+) -> list[tuple[int, Period, int, int]]:
+    """(budget id, period, spent, fired) of every entry after the deltas were added."""
+    keys = sorted(deltas, key=lambda key: (key[0], key[1].start))
+    with server_cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO budgets_ledgerentry AS entry (organization_id, id, budget_id, period_start, period_end,"
+            " spent, requests, unpriced_requests, fired, settled_at)"
+            " SELECT %(organization)s::bigint, id, budget_id, period_start, period_end, spent, requests, unpriced, 0,"
+            " %(now)s::timestamptz FROM unnest(%(ids)s::bigint[], %(budgets)s::bigint[], %(starts)s::timestamptz[],"
+            " %(ends)s::timestamptz[], %(spent)s::numeric[], %(requests)s::bigint[], %(unpriced)s::bigint[])"
+            " AS delta (id, budget_id, period_start, period_end, spent, requests, unpriced)"
+            " ON CONFLICT (organization_id, budget_id, period_start) DO UPDATE SET"
+            " spent = entry.spent + excluded.spent, requests = entry.requests + excluded.requests,"
+            " unpriced_requests = entry.unpriced_requests + excluded.unpriced_requests,"
+            " settled_at = excluded.settled_at"
+            " RETURNING budget_id, period_start, period_end, spent, fired",
+            {
+                "organization": organization_id,
+                "now": now,
+                "ids": [new_id() for _ in keys],
+                "budgets": [budget_id for budget_id, _ in keys],
+                "starts": [period.start for _, period in keys],
+                "ends": [period.end for _, period in keys],
+                "spent": [deltas[key][0] for key in keys],
+                "requests": [deltas[key][1] for key in keys],
+                "unpriced": [deltas[key][2] for key in keys],
+            },
+        )
+        return [
+            (budget_id, Period(start, end), int(spent), fired)
+            for budget_id, start, end, spent, fired in cursor.fetchall()
+        ]
+
+
+def _crossings(
+    organization_id: int, budgets: _Applicable, entries: Sequence[tuple[int, Period, int, int]]
+) -> list[Crossing]:
+    crossings = []
+    for budget_id, period, spent, fired in entries:
+        budget = budgets.by_id[budget_id]
+        threshold = crossed(spent, budget.limit, budget.thresholds, fired=fired)
+        if threshold is not None:
+            crossings.append(Crossing(budget, period, threshold, spent))
+            mark_fired(organization_id, budget_id, period, threshold)
+    return crossings
+
+
+def mark_fired(organization_id: int, budget_id: int, period: Period, threshold: int) -> None:
+    LedgerEntry.objects.filter(organization_id=organization_id, budget_id=budget_id, period_start=period.start).update(
+        fired=threshold
+    )

@@ -1,0 +1,34 @@
+"""What a budget says when a threshold is crossed."""
+
+from datetime import datetime
+
+from alerts.services import alert_raise
+from budgets.ledger import Crossing
+from budgets.thresholds import percent
+from common.money import to_usd
+from tenants.models import Organization
+
+
+def budget_crossed(*, crossing: Crossing, organization: Organization, now: datetime) -> None:
+    """Raises the alert of a crossing; at most one per budget, period and threshold."""
+    budget, period = crossing.budget, crossing.period
+    alert_raise(
+        organization_id=organization.id,
+        kind="budget_threshold",
+        dedup_key=f"budget:{budget.id}:{period.start:%Y-%m-%dT%H:%MZ}:{crossing.threshold}",
+        severity="critical" if crossing.threshold >= 100 else "warning",
+        title=f"{budget.name}: {crossing.threshold} % of the budget is spent",
+        facts={
+            "budget": budget.name,
+            "threshold": crossing.threshold,
+            "percent": str(percent(crossing.spent, budget.limit)),
+            "spent": to_usd(crossing.spent),
+            "limit": to_usd(budget.limit),
+            "period": budget.period,
+            "period_start": period.start.isoformat(),
+            "period_end": period.end.isoformat(),
+            "timezone": budget.timezone,
+            "link": f"/o/{organization.slug}/budgets/{budget.id}",
+        },
+        now=now,
+    )

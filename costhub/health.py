@@ -1,0 +1,56 @@
+"""Is this process alive, is the product ready, and the same in Prometheus' words."""
+
+from datetime import datetime
+
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+# Past this age of the oldest unsettled batch the workers are not keeping up, or are not there.
+MAX_LAG_SECONDS = 60
+
+
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """This process answers. Says nothing about the database, so that nobody restarts the web for its sake."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """200 when the database answers and settling keeps up, 503 with the same body otherwise."""
+    batches, events, lag = _backlog(timezone.now())
+    ready = lag <= MAX_LAG_SECONDS
+    body = {
+        "status": "ready" if ready else "settling is behind",
+        "database": "ok",
+        "waiting_batches": batches,
+        "waiting_events": events,
+        "oldest_unsettled_seconds": lag,
+    }
+    return JsonResponse(body, status=200 if ready else 503)
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    batches, events, lag = _backlog(timezone.now())
+    lines = [
+        "# HELP costhub_inbox_batches Accepted batches that are not settled yet.",
+        "# TYPE costhub_inbox_batches gauge",
+        f"costhub_inbox_batches {batches}",
+        "# HELP costhub_inbox_events Accepted events that are not settled yet.",
+        "# TYPE costhub_inbox_events gauge",
+        f"costhub_inbox_events {events}",
+        "# HELP costhub_oldest_unsettled_seconds Age of the oldest unsettled batch.",
+        "# TYPE costhub_oldest_unsettled_seconds gauge",
+        f"costhub_oldest_unsettled_seconds {lag}",
+    ]
+    return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _backlog(now: datetime) -> tuple[int, int, int]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM ingest_backlog()")
+        batches, events, oldest = cursor.fetchone()
+    return batches, events, max(0, int((now - oldest).total_seconds())) if oldest else 0

@@ -1,0 +1,152 @@
+"""The durable inbox: what is in it has been promised to the caller, whatever happens to everything else.
+
+Accepting claims every event id of a batch and stores the batch in one statement of one transaction. The claim is an
+insert into a table whose key is (organization, event id): of two callers with the same id one waits for the other and
+then sees what it said. Ids are claimed in sorted order, so that two overlapping batches cannot lock each other out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+
+import msgspec
+from common.db import server_cursor
+from common.ids import new_id
+from common.problems import Fault, Problem, excerpt
+from usage.records import Reported, encoder
+
+DIGEST_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """How many events of a batch are new, and how many were known already with the same content."""
+
+    accepted: int
+    duplicates: int
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A batch taken apart: per distinct id its MessagePack and digest; ids in claiming order."""
+
+    encoded: dict[str, bytes]
+    digests: dict[str, bytes]
+    key_of: dict[str, int]
+    repeats: int
+
+    @property
+    def ids(self) -> list[str]:
+        return sorted(self.encoded)
+
+
+def accept(*, organization_id: int, events: Mapping[int, Sequence[Reported]], now: datetime) -> Accepted:
+    """Stores events by virtual key id; all or nothing. Call inside the organization's scope; durable at its commit.
+
+    Problem 409 `event-conflict` for an id that is known, or stands twice in the batch, with other content.
+    """
+    batch = _taken_apart(events)
+    ids = batch.ids
+    claimed = _claim_and_store(organization_id, batch, ids, now)
+    if claimed is None:
+        return Accepted(len(ids), batch.repeats)
+    known = set(ids) - claimed
+    _refuse_conflicts(organization_id, batch, known)
+    fresh = [event_id for event_id in ids if event_id in claimed]
+    if fresh:
+        _store(organization_id, batch, fresh, now)
+    return Accepted(len(fresh), batch.repeats + len(known))
+
+
+def _taken_apart(events: Mapping[int, Sequence[Reported]]) -> _Batch:
+    batch = _Batch({}, {}, {}, 0)
+    conflicts = []
+    for key_id, reported in events.items():
+        for event in reported:
+            encoded = encoder.encode(event)
+            digest = blake2b(encoded, digest_size=DIGEST_BYTES).digest()
+            before = batch.digests.setdefault(event.id, digest)
+            if event.id not in batch.encoded:
+                batch.encoded[event.id] = encoded
+                batch.key_of[event.id] = key_id
+            elif before == digest:
+                batch.repeats += 1
+            else:
+                conflicts.append(event.id)
+    if conflicts:
+        raise _conflict(conflicts)
+    return batch
+
+
+def _claim_and_store(organization_id: int, batch: _Batch, ids: list[str], now: datetime) -> set[str] | None:
+    """None when every id was new and everything is stored; else the ids that were new, with nothing stored yet."""
+    with server_cursor() as cursor:
+        cursor.execute(
+            "WITH claimed AS ("
+            " INSERT INTO ingest_claim (organization_id, event_id, digest, claimed_at)"
+            " SELECT %(organization)s::bigint, event_id, digest, %(now)s::timestamptz"
+            " FROM unnest(%(ids)s::text[], %(digests)s::bytea[]) AS claim (event_id, digest)"
+            " ON CONFLICT DO NOTHING RETURNING event_id"
+            "), stored AS ("
+            " INSERT INTO ingest_inbox (organization_id, id, received_at, not_before, virtual_key_id, events, payload)"
+            " SELECT %(organization)s::bigint, id, %(now)s::timestamptz, %(now)s::timestamptz, virtual_key_id, events, payload"
+            " FROM unnest(%(batches)s::bigint[], %(keys)s::bigint[], %(counts)s::int[], %(payloads)s::bytea[])"
+            " AS batch (id, virtual_key_id, events, payload)"
+            " WHERE (SELECT count(*) FROM claimed) = %(total)s"
+            ") SELECT CASE WHEN count(*) < %(total)s THEN array_agg(event_id) END, count(*) FROM claimed",
+            {
+                "organization": organization_id,
+                "now": now,
+                "ids": ids,
+                "digests": [batch.digests[event_id] for event_id in ids],
+                "total": len(ids),
+                **_rows(batch, ids),
+            },
+        )
+        claimed, count = cursor.fetchone() or (None, 0)
+    return None if count == len(ids) else set(claimed or ())
+
+
+def _store(organization_id: int, batch: _Batch, ids: list[str], now: datetime) -> None:
+    with server_cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO ingest_inbox (organization_id, id, received_at, not_before, virtual_key_id, events, payload)"
+            " SELECT %(organization)s::bigint, id, %(now)s::timestamptz, %(now)s::timestamptz, virtual_key_id, events, payload"
+            " FROM unnest(%(batches)s::bigint[], %(keys)s::bigint[], %(counts)s::int[], %(payloads)s::bytea[])"
+            " AS batch (id, virtual_key_id, events, payload)",
+            {"organization": organization_id, "now": now, **_rows(batch, ids)},
+        )
+
+
+def _rows(batch: _Batch, ids: Sequence[str]) -> dict[str, list[int] | list[bytes]]:
+    """The inbox rows of these ids, one per virtual key, as columns."""
+    by_key: dict[int, list[msgspec.Raw]] = {}
+    for event_id in ids:
+        by_key.setdefault(batch.key_of[event_id], []).append(msgspec.Raw(batch.encoded[event_id]))
+    return {
+        "batches": [new_id() for _ in by_key],
+        "keys": list(by_key),
+        "counts": [len(events) for events in by_key.values()],
+        "payloads": [encoder.encode(events) for events in by_key.values()],
+    }
+
+
+def _refuse_conflicts(organization_id: int, batch: _Batch, known: set[str]) -> None:
+    with server_cursor() as cursor:
+        cursor.execute(
+            "SELECT event_id, digest FROM ingest_claim WHERE organization_id = %s AND event_id = ANY(%s)",
+            [organization_id, list(known)],
+        )
+        stored = {event_id: bytes(digest) for event_id, digest in cursor.fetchall()}
+    conflicts = sorted(event_id for event_id in known if stored[event_id] != batch.digests[event_id])
+    if conflicts:
+        raise _conflict(conflicts)
+
+
+def _conflict(ids: Sequence[str]) -> Problem:
+    return Problem(
+        "event-conflict",
+        f"{len(ids)} of the ids are known with other content; nothing was stored.",
+        errors=tuple(Fault("", "event_conflict", f"id {excerpt(event_id)}") for event_id in ids[:100]),
+    )

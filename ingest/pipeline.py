@@ -1,0 +1,224 @@
+"""From the inbox to the ledger: the steps of settling, in order, one transaction per organization and round.
+
+Workers may run it at the same time and may die anywhere in it. One organization is settled by one worker at a time (a
+lock that lives and dies with the transaction); the batches leave the inbox in the transaction that stores their
+events, so a crash leaves either all of it done or nothing of it.
+"""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django.db import DatabaseError, OperationalError, connection
+
+from alerts.services import alert_raise
+from budgets.ledger import Crossing, settle
+from budgets.notices import budget_crossed
+from common.db import server_cursor
+from pricing.rate import OWN_CACHE_COST, served_from_own_cache
+from pricing.resolve import price_book
+from tenants.access import organization_scope
+from tenants.models import Organization, VirtualKey
+from usage.locks import try_lock_organization
+from usage.records import Charged, Reported, decoder
+from usage.rollup import Cell, Sums, add_up, bucket_size
+from usage.store import events_insert, make_partitions, rollups_add
+
+log = logging.getLogger(__name__)
+
+# Events per transaction: enough to share the cost of a commit, few enough to be done within a second.
+ROUND_EVENTS = 5_000
+MAX_DELAY = timedelta(minutes=10)
+
+
+@dataclass
+class Round:
+    """What one round works on; every step adds its part."""
+
+    organization: Organization
+    now: datetime
+    batch_ids: list[int]
+    received: list[tuple[int, datetime, list[Reported]]]  # virtual key id, time of receipt, events
+    charged: list[Charged] = field(default_factory=list)
+    cells: dict[Cell, Sums] = field(default_factory=dict)
+    crossings: list[Crossing] = field(default_factory=list)
+
+
+def identify(work: Round) -> None:
+    """Whose usage is it? The team of the key at the time of settling owns it."""
+    keys = {key_id for key_id, _, _ in work.received}
+    teams = dict(VirtualKey.objects.filter(organization=work.organization, id__in=keys).values_list("id", "team_id"))
+    work.charged = [
+        Charged(event, received_at, teams[key_id], key_id)
+        for key_id, received_at, events in work.received
+        for event in events
+    ]
+
+
+def price(work: Round) -> None:
+    """What did it cost? Unknown stays unknown: a cost of None, and the reason."""
+    book = price_book()
+    for item in work.charged:
+        event = item.event
+        found = book.resolve(event.provider, event.model, event.service_tier, event.time)
+        item.provider, item.model, item.price_id = found.provider, found.model, found.price_id
+        if served_from_own_cache(event.cache):
+            item.list_cost = item.cost = OWN_CACHE_COST
+        elif found.rate is None:
+            item.unpriced_reason = found.reason or "no_price"
+        else:
+            item.list_cost = item.cost = found.rate.cost(event.buckets)
+            if item.cost is None:
+                item.unpriced_reason = found.rate.why_unpriced(event.buckets) or "no_price"
+
+
+def store(work: Round) -> None:
+    make_partitions(item.event.time for item in work.charged)
+    events_insert(organization_id=work.organization.id, charged=work.charged)
+
+
+def roll_up(work: Round) -> None:
+    size = bucket_size(ZoneInfo(work.organization.timezone), work.now)
+    work.cells = add_up(work.charged, size)
+    rollups_add(organization_id=work.organization.id, cells=work.cells)
+
+
+def settle_budgets(work: Round) -> None:
+    work.crossings = settle(organization_id=work.organization.id, charged=work.charged, now=work.now)
+
+
+def raise_alerts(work: Round) -> None:
+    """Alerts commit with what caused them; sending them is somebody else's business."""
+    for crossing in work.crossings:
+        budget_crossed(crossing=crossing, organization=work.organization, now=work.now)
+    unpriced = {(item.provider, item.model, item.unpriced_reason): item for item in work.charged if item.cost is None}
+    for (provider, model, reason), item in sorted(unpriced.items(), key=lambda entry: entry[0]):
+        alert_raise(
+            organization_id=work.organization.id,
+            kind="unpriced_usage",
+            dedup_key=f"unpriced:{provider}:{model}:{item.event.time:%Y-%m}",
+            severity="warning",
+            title=f"No price is known for {provider} / {model}",
+            facts={
+                "provider": provider,
+                "model": model,
+                "reason": reason,
+                "link": f"/o/{work.organization.slug}/unpriced",
+            },
+            now=work.now,
+        )
+
+
+def note_progress(work: Round) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO ingest_progress AS progress VALUES (%s, clock_timestamp(), %s) ON CONFLICT (organization_id)"
+            " DO UPDATE SET settled_at = excluded.settled_at,"
+            " settled_events = progress.settled_events + excluded.settled_events",
+            [work.organization.id, len(work.charged)],
+        )
+
+
+STEPS = (identify, price, store, roll_up, settle_budgets, raise_alerts, note_progress)
+
+
+def settle_waiting(now: datetime) -> int:
+    """Settles what waits in the inbox, every organization in turn; returns the number of events settled."""
+    settled = 0
+    for organization_id in waiting_organizations(now):
+        settled += settle_organization(organization_id, now)
+    return settled
+
+
+def waiting_organizations(now: datetime) -> list[int]:
+    """The organizations with batches to settle, the longest waiting first."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM ingest_waiting_organizations(%s)", [now])
+        return [organization_id for (organization_id,) in cursor.fetchall()]
+
+
+def settle_organization(organization_id: int, now: datetime) -> int:
+    """Settles one round of an organization; 0 when another worker is at it or nothing is left.
+
+    A batch that fails is tried alone and then set aside for a growing while, so that it never holds up the others; it
+    stays in the inbox, and the ingestion page shows it with its error.
+    """
+    try:
+        return _settle_round(organization_id, now, limit=ROUND_EVENTS)
+    except OperationalError:
+        raise
+    except (DatabaseError, ArithmeticError, LookupError, ValueError, TypeError) as error:
+        log.exception("settling organization %s failed; trying its batches one by one", organization_id)
+        return _settle_singly(organization_id, now, error)
+
+
+def _settle_round(organization_id: int, now: datetime, *, limit: int, batch_id: int | None = None) -> int:
+    with organization_scope(organization_id):
+        if not try_lock_organization(organization_id):
+            return 0
+        rows = _take(organization_id, now, limit, batch_id)
+        if not rows:
+            return 0
+        work = Round(
+            organization=Organization.objects.get(id=organization_id),
+            now=now,
+            batch_ids=[row[0] for row in rows],
+            received=[(key_id, received_at, decoder.decode(payload)) for _, key_id, received_at, payload in rows],
+        )
+        for step in STEPS:
+            step(work)
+        return len(work.charged)
+
+
+def _take(
+    organization_id: int, now: datetime, limit: int, batch_id: int | None
+) -> list[tuple[int, int, datetime, bytes]]:
+    """Deletes the oldest due batches up to about `limit` events (at least one batch) and returns them."""
+    with server_cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM ingest_inbox WHERE organization_id = %(organization)s AND id IN ("
+            " SELECT id FROM (SELECT id, sum(events) OVER (ORDER BY id) - events AS before FROM ingest_inbox"
+            "  WHERE organization_id = %(organization)s AND not_before <= %(now)s"
+            "  AND (%(batch)s::bigint IS NULL OR id = %(batch)s) ORDER BY id LIMIT 1000) AS due"
+            " WHERE before < %(limit)s)"
+            " RETURNING id, virtual_key_id, received_at, payload",
+            {"organization": organization_id, "now": now, "limit": limit, "batch": batch_id},
+            binary=True,
+        )
+        return sorted(cursor.fetchall())  # type: ignore[arg-type]
+
+
+def _settle_singly(organization_id: int, now: datetime, first_error: Exception) -> int:
+    with organization_scope(organization_id), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM ingest_inbox WHERE organization_id = %s AND not_before <= %s ORDER BY id LIMIT 1000",
+            [organization_id, now],
+        )
+        batch_ids = [batch_id for (batch_id,) in cursor.fetchall()]
+    settled = 0
+    for batch_id in batch_ids:
+        try:
+            settled += _settle_round(organization_id, now, limit=1, batch_id=batch_id)
+        except OperationalError:
+            raise
+        except (DatabaseError, ArithmeticError, LookupError, ValueError, TypeError) as error:
+            log.exception("batch %s of organization %s was set aside", batch_id, organization_id)
+            _set_aside(organization_id, batch_id, now, error)
+    return settled
+
+
+def _set_aside(organization_id: int, batch_id: int, now: datetime, error: Exception) -> None:
+    with organization_scope(organization_id), connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE ingest_inbox SET attempts = attempts + 1, error = %(error)s,"
+            " not_before = %(now)s + least(%(most)s, interval '5 seconds' * 2 ^ least(attempts, 10))"
+            " WHERE organization_id = %(organization)s AND id = %(batch)s",
+            {
+                "error": f"{type(error).__name__}: {error}"[:500],
+                "now": now,
+                "most": MAX_DELAY,
+                "organization": organization_id,
+                "batch": batch_id,
+            },
+        )

@@ -1,0 +1,229 @@
+"""The usage event as it comes over the wire, checked strictly: wrong types, ranges and unknown names are refused.
+
+The fast path converts a whole batch at once; only when that fails is every event looked at field by field, so that the
+answer points at every fault and not just at the first.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+import msgspec
+from django.conf import settings
+from msgspec import UNSET, Meta, UnsetType
+
+from common.money import parse_usd
+from common.problems import Fault, excerpt
+from pricing.usage_buckets import UsageError, from_inclusive
+from usage.records import Reported
+
+MAX_COUNT = 10**15
+MAX_TAGS = 20
+PICO_DIGITS = 12
+_NANO_TO_PICO = 1_000
+
+Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
+# What identifies something to a program: visible ASCII, never trimmed or folded.
+Identifier = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+\Z")]
+# What a person may have named: anything but control characters (Postgres cannot store NUL).
+Label = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
+TagName = Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,40}\Z")]
+
+
+class WireUsage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """Token counts in OpenTelemetry's convention: input includes cached and audio, output reasoning and audio."""
+
+    input_tokens: Count = 0
+    cache_read_input_tokens: Count = 0
+    cache_write_input_tokens: Count = 0
+    cache_write_1h_input_tokens: Count = 0
+    output_tokens: Count = 0
+    reasoning_output_tokens: Count = 0
+    input_audio_tokens: Count = 0
+    output_audio_tokens: Count = 0
+    images: Count = 0
+    requests: Count = 1
+
+
+class WireEvent(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
+    id: Identifier
+    time: Annotated[datetime, Meta(tz=True)]
+    provider: Name
+    model: Name
+    usage: WireUsage
+    operation: Literal[
+        "chat", "completion", "embeddings", "image", "audio", "rerank", "moderation", "batch", "other"
+    ] = "chat"
+    service_tier: Literal["standard", "batch", "flex", "priority"] = "standard"
+    status: Literal["ok", "error", "cancelled"] = "ok"
+    latency_ms: Annotated[int, Meta(ge=0, le=10**10)] | None = None
+    cache: Literal["miss", "hit", "semantic"] = "miss"
+    # A plain decimal string in USD, or an integer of nano-USD.
+    cost: Annotated[str, Meta(max_length=30)] | Annotated[int, Meta(ge=0, le=MAX_COUNT)] | None = None
+    usage_source: Literal["provider", "estimated", "partial"] = "provider"
+    customer: Label = ""
+    feature: Label = ""
+    agent: Label = ""
+    user: Label = ""
+    trace_id: Label = ""
+    span_id: Label = ""
+    parent_span_id: Label = ""
+    session: Label = ""
+    authorization: Label = ""
+    tags: dict[TagName, Label] = {}
+    # Only an access token names the key it reports for; a virtual key reports for itself.
+    virtual_key: Identifier | UnsetType = UNSET
+
+
+class InvalidEventsError(Exception):
+    """Faults of a batch of so many events, grouped by event; at least one group is not empty."""
+
+    def __init__(self, faults: Sequence[Sequence[Fault]], events: int) -> None:
+        self.faults = tuple(fault for group in faults for fault in group)
+        self.summary = f"{sum(map(bool, faults))} of {events} events are not valid; nothing was stored"
+        super().__init__(self.summary)
+
+
+def parse_events(raw: list[Any], *, pointers: Sequence[str], now: datetime) -> tuple[list[WireEvent], list[Reported]]:
+    """The events as sent and as kept. `pointers[i]` leads to event i in the body. Raises InvalidEventsError."""
+    try:
+        wires = msgspec.convert(raw, list[WireEvent], strict=True)
+    except msgspec.ValidationError as error:
+        found = [_faults(item, pointer) for item, pointer in zip(raw, pointers, strict=True)]
+        raise InvalidEventsError(found if any(found) else [[_fault("", str(error))]], len(raw)) from error
+    window = (
+        now - timedelta(days=settings.EVENT_MAX_AGE_DAYS),
+        now + timedelta(seconds=settings.EVENT_MAX_AHEAD_SECONDS),
+    )
+    reported, faults = [], []
+    for wire, pointer in zip(wires, pointers, strict=True):
+        try:
+            reported.append(_reported(wire, window))
+        except _FieldError as error:
+            faults.append([Fault(f"{pointer}/{error.field}", error.code, error.detail)])
+    if faults:
+        raise InvalidEventsError(faults, len(raw))
+    return wires, reported
+
+
+class _FieldError(Exception):
+    def __init__(self, field: str, code: str, detail: str) -> None:
+        super().__init__(field)
+        self.field, self.code, self.detail = field, code, detail
+
+
+def _reported(wire: WireEvent, window: tuple[datetime, datetime]) -> Reported:
+    time = wire.time
+    if not window[0] <= time <= window[1]:
+        raise _FieldError("time", "timestamp_out_of_window", "must lie from 35 days ago to 5 minutes ahead")
+    if len(wire.tags) > MAX_TAGS:
+        raise _FieldError("tags", "too_many", f"at most {MAX_TAGS} tags")
+    usage = wire.usage
+    try:
+        buckets = from_inclusive(
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cache_read_input_tokens=usage.cache_read_input_tokens,
+            cache_write_input_tokens=usage.cache_write_input_tokens,
+            cache_write_1h_input_tokens=usage.cache_write_1h_input_tokens,
+            reasoning_output_tokens=usage.reasoning_output_tokens,
+            input_audio_tokens=usage.input_audio_tokens,
+            output_audio_tokens=usage.output_audio_tokens,
+            images=usage.images,
+            requests=usage.requests,
+        )
+    except UsageError as error:
+        raise _FieldError(f"usage/{error.field}", "inconsistent", error.detail) from error
+    return Reported(
+        wire.id,
+        time if time.tzinfo is UTC else time.astimezone(UTC),
+        wire.provider,
+        wire.model,
+        buckets,
+        wire.operation,
+        wire.service_tier,
+        wire.status,
+        wire.cache,
+        wire.latency_ms,
+        None if wire.cost is None else _pico(wire.cost),
+        wire.usage_source,
+        wire.customer,
+        wire.feature,
+        wire.agent,
+        wire.user,
+        wire.trace_id,
+        wire.span_id,
+        wire.parent_span_id,
+        wire.session,
+        wire.authorization,
+        wire.tags,
+    )
+
+
+def _pico(cost: str | int) -> int:
+    """The provider's figure in pico-USD, exactly."""
+    if isinstance(cost, int):
+        return cost * _NANO_TO_PICO
+    amount = parse_usd(cost)
+    if amount is None:
+        raise _FieldError("cost", "invalid", "must be a plain decimal string in USD with at most 12 decimals")
+    pico = int(amount.scaleb(PICO_DIGITS))
+    if pico > MAX_COUNT * _NANO_TO_PICO:
+        raise _FieldError("cost", "out_of_range", "must be at most 1000000")
+    return pico
+
+
+_TYPES: dict[type, dict[str, Any]] = {
+    struct: {field.encode_name: field for field in msgspec.structs.fields(struct)} for struct in (WireEvent, WireUsage)
+}
+
+
+def _faults(raw: Any, pointer: str, struct: type = WireEvent) -> list[Fault]:
+    """Every fault of one object, found by converting field by field."""
+    if not isinstance(raw, dict):
+        return [Fault(pointer, "type", "must be an object")]
+    fields = _TYPES[struct]
+    faults = [
+        Fault(f"{pointer}/{_escaped(name)}", "unknown_field", "is not a known field")
+        for name in raw
+        if name not in fields
+    ]
+    for name, field in fields.items():
+        if name not in raw:
+            if field.required:
+                faults.append(Fault(f"{pointer}/{name}", "required", "is required"))
+        elif field.type in _TYPES:
+            faults += _faults(raw[name], f"{pointer}/{name}", field.type)
+        else:
+            try:
+                msgspec.convert(raw[name], field.type, strict=True)
+            except msgspec.ValidationError as error:
+                faults.append(_fault(f"{pointer}/{name}", str(error)))
+    return faults
+
+
+# What msgspec says → our stable code.
+_CODES = (
+    (re.compile(r"timezone"), "timezone_required", "must name its offset from UTC, such as Z"),
+    (re.compile(r"RFC3339"), "invalid", "must be an RFC 3339 time"),
+    (re.compile(r"out of range|`int` (<=|>=)"), "out_of_range", f"must be from 0 to {MAX_COUNT}"),
+    (re.compile(r"length <="), "too_long", "is too long"),
+    (re.compile(r"length >="), "required", "must not be empty"),
+    (re.compile(r"matching regex"), "invalid", "holds characters that are not allowed"),
+    (re.compile(r"enum value"), "invalid", "is not one of the known values"),
+    (re.compile(r"got `"), "type", "has the wrong type"),
+)
+
+
+def _fault(pointer: str, message: str) -> Fault:
+    for pattern, code, detail in _CODES:
+        if pattern.search(message):
+            return Fault(pointer, code, detail)
+    return Fault(pointer, "invalid", "is not valid")
+
+
+def _escaped(name: str) -> str:
+    """A name as a JSON pointer's step, cut and escaped like everything we echo."""
+    return excerpt(name).replace("~", "~0").replace("/", "~1")

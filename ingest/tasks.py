@@ -1,0 +1,30 @@
+"""Celery tasks of ingestion: wake-ups, nothing that would be lost with the message."""
+
+from datetime import timedelta
+
+from celery import shared_task
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from ingest.pipeline import settle_waiting
+from tenants.access import organization_scope
+from tenants.selectors import organization_ids
+
+
+@shared_task(name="ingest.settle", ignore_result=True)
+def settle() -> None:
+    """Settles until nothing waits that this worker may take."""
+    while settle_waiting(timezone.now()):
+        pass
+
+
+@shared_task(name="ingest.forget_old_claims", ignore_result=True)
+def forget_old_claims() -> None:
+    """Forgets event ids that are too old to be accepted again."""
+    before = timezone.now() - timedelta(days=settings.EVENT_CLAIM_DAYS)
+    for organization_id in organization_ids():
+        with organization_scope(organization_id), connection.cursor() as cursor:
+            cursor.execute(
+                "DELETE FROM ingest_claim WHERE organization_id = %s AND claimed_at < %s", [organization_id, before]
+            )

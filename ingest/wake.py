@@ -1,0 +1,40 @@
+"""Telling the workers that there is something to settle. Only a hint: what is to be done stands in Postgres."""
+
+import logging
+import threading
+import time
+
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+from ingest.tasks import settle
+
+log = logging.getLogger(__name__)
+
+# One hint is enough for everything that arrives while the worker starts on it; beat finds what no hint was sent for.
+QUIET_SECONDS = 0.05
+# After a failure nobody waits for Redis again for a while.
+BACK_OFF_SECONDS = 5.0
+
+_lock = threading.Lock()
+_not_before = 0.0
+
+
+def after_commit() -> None:
+    """Wakes a worker once the current transaction has committed."""
+    transaction.on_commit(_wake)
+
+
+def _wake() -> None:
+    global _not_before
+    now = time.monotonic()
+    with _lock:
+        if now < _not_before:
+            return
+        _not_before = now + QUIET_SECONDS
+    try:
+        settle.delay()
+    except OperationalError as error:
+        log.warning("no worker could be woken (%s); the next sweep will find the events", error)
+        with _lock:
+            _not_before = time.monotonic() + BACK_OFF_SECONDS
