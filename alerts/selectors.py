@@ -1,7 +1,7 @@
 """Reads of alerts and channels. Each runs inside `organization_scope`."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -25,8 +25,16 @@ Position = tuple[datetime, int]
 
 @dataclass(frozen=True, slots=True)
 class DeliveryHistory:
+    """A delivery with its channel, and its attempts, oldest first, where they were asked for."""
+
     delivery: Delivery
     attempts: list[Attempt] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertHistory:
+    alert: Alert
+    deliveries: list[DeliveryHistory]
 
 
 def alert_list(*, organization_id: int, narrowed: AlertFilter, after: Position | None, limit: int) -> list[Alert]:
@@ -49,33 +57,33 @@ def open_alert_count(*, organization_id: int) -> int:
     return Alert.objects.filter(organization_id=organization_id, acknowledged_at__isnull=True).count()
 
 
-def deliveries_of(alerts: Iterable[Alert]) -> dict[int, list[Delivery]]:
-    """By alert id, the deliveries with their channels."""
-    wanted = {alert.id: alert for alert in alerts}
-    found: dict[int, list[Delivery]] = {alert_id: [] for alert_id in wanted}
-    organizations = {alert.organization_id for alert in wanted.values()}
-    deliveries = Delivery.objects.filter(organization_id__in=organizations, alert_id__in=wanted)
+def with_deliveries(alerts: Sequence[Alert]) -> list[AlertHistory]:
+    """The alerts with their deliveries, in the same order."""
+    found = {alert.id: AlertHistory(alert, []) for alert in alerts}
+    organizations = {alert.organization_id for alert in alerts}
+    deliveries = Delivery.objects.filter(organization_id__in=organizations, alert_id__in=found)
     for delivery in deliveries.select_related("channel").order_by("id"):
-        found[delivery.alert_id].append(delivery)
-    return found
+        found[delivery.alert_id].deliveries.append(DeliveryHistory(delivery))
+    return list(found.values())
 
 
-def history_of(alert: Alert) -> list[DeliveryHistory]:
-    """Every delivery of the alert with its attempts, oldest first."""
-    histories = {delivery.id: DeliveryHistory(delivery) for delivery in deliveries_of([alert])[alert.id]}
-    attempts = Attempt.objects.filter(organization_id=alert.organization_id, delivery_id__in=histories)
+def with_attempts(alert: Alert) -> AlertHistory:
+    """The alert with its deliveries and every attempt at them."""
+    (history,) = with_deliveries([alert])
+    by_delivery = {each.delivery.id: each.attempts for each in history.deliveries}
+    attempts = Attempt.objects.filter(organization_id=alert.organization_id, delivery_id__in=by_delivery)
     for attempt in attempts.order_by("at", "id"):
-        histories[attempt.delivery_id].attempts.append(attempt)
-    return list(histories.values())
+        by_delivery[attempt.delivery_id].append(attempt)
+    return history
 
 
 def channel_list(*, organization_id: int) -> list[Channel]:
     return list(Channel.objects.present().filter(organization_id=organization_id).order_by("name", "id"))
 
 
-def delivery_summary(deliveries: Iterable[Delivery]) -> tuple[str, str]:
+def delivery_summary(history: AlertHistory) -> tuple[str, str]:
     """All deliveries of an alert in a few words, and the tone (good, warn, bad or nothing) to say them in."""
-    counts = Counter(DeliveryStatus(delivery.status) for delivery in deliveries)
+    counts = Counter(DeliveryStatus(each.delivery.status) for each in history.deliveries)
     if not counts:
         return "no channel", ""
     failed = counts[DeliveryStatus.FAILED] + counts[DeliveryStatus.BLOCKED]
