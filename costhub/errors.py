@@ -5,7 +5,7 @@ import sys
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.template.loader import render_to_string
 
 from common.problems import Problem, problem_response
 
@@ -16,7 +16,9 @@ def answer(request: HttpRequest, problem: Problem) -> HttpResponse:
     """The problem as JSON for programs and as a page for people."""
     if request.path.startswith(("/api/", "/v1/", "/webhooks/")):
         return problem_response(problem, request)
-    response = render(request, PAGES[problem.status], {"detail": problem.detail}, status=problem.status)
+    # Without the request, whose context processors would ask the very database that may be down.
+    facts = {"detail": problem.detail, "request_id": getattr(request, "request_id", "")}
+    response = HttpResponse(render_to_string(PAGES[problem.status], facts), status=problem.status)
     for name, value in problem.headers.items():
         response[name] = value
     return response

@@ -1,11 +1,15 @@
 """Is this process alive, is the product ready, and the same in Prometheus' words."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 # Past this age of the oldest unsettled batch the workers are not keeping up, or are not there.
 MAX_LAG_SECONDS = 60
@@ -32,21 +36,24 @@ def readyz(request: HttpRequest) -> HttpResponse:
     return JsonResponse(body, status=200 if ready else 503)
 
 
+class BacklogCollector(Collector):
+    """What waits in the inbox, as of now; asked of the database at every scrape."""
+
+    def collect(self) -> Iterator[Metric]:
+        batches, events, lag = _backlog(timezone.now())
+        yield GaugeMetricFamily("costhub_inbox_batches", "Accepted batches that are not settled yet.", batches)
+        yield GaugeMetricFamily("costhub_inbox_events", "Accepted events that are not settled yet.", events)
+        yield GaugeMetricFamily("costhub_oldest_unsettled_seconds", "Age of the oldest unsettled batch.", lag)
+
+
+registry = CollectorRegistry(auto_describe=False)
+registry.register(BacklogCollector())
+
+
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    batches, events, lag = _backlog(timezone.now())
-    lines = [
-        "# HELP costhub_inbox_batches Accepted batches that are not settled yet.",
-        "# TYPE costhub_inbox_batches gauge",
-        f"costhub_inbox_batches {batches}",
-        "# HELP costhub_inbox_events Accepted events that are not settled yet.",
-        "# TYPE costhub_inbox_events gauge",
-        f"costhub_inbox_events {events}",
-        "# HELP costhub_oldest_unsettled_seconds Age of the oldest unsettled batch.",
-        "# TYPE costhub_oldest_unsettled_seconds gauge",
-        f"costhub_oldest_unsettled_seconds {lag}",
-    ]
-    return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
+    """The state of settling in Prometheus' text format. Sums over all organizations, names of none."""
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
 def _backlog(now: datetime) -> tuple[int, int, int]:

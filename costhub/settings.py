@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "rest_framework",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
 ]
 
 MIDDLEWARE = [
@@ -137,6 +138,8 @@ DATABASES = {
     },
     "owner": _database("DATABASE_OWNER_URL", DATABASE_OWNER_URL, {"options": "-c timezone=UTC", "connect_timeout": 5}),
 }
+# For tests on a database that is thrown away: start even though fsync is off.
+ALLOW_UNSAFE_DATABASE = env.flag("ALLOW_UNSAFE_DATABASE", False)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "tenants.User"
 
@@ -228,8 +231,10 @@ LANGUAGE_CODE = "en-us"
 USE_I18N = False
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = Path(env.text("STATIC_ROOT", str(COSTHUB_HOME / "static")))
-WHITENOISE_USE_FINDERS = EMBEDDED or DEBUG
+# Collected, hashed and compressed where STATIC_ROOT says; without it, served as they lie in the checkout.
+_collected = env.text("STATIC_ROOT", "")
+STATIC_ROOT = Path(_collected) if _collected else None
+WHITENOISE_USE_FINDERS = not _collected
 WHITENOISE_AUTOREFRESH = DEBUG
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -268,6 +273,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": [],
     "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
 LOGGING = {

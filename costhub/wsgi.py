@@ -4,6 +4,9 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from costhub.preflight import check_database
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "costhub.settings")
 
 application = get_wsgi_application()
+check_database()

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from io import StringIO
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, connections
 from django.test.utils import setup_databases
@@ -13,6 +14,12 @@ from tests.factories import Tenant, make_tenant
 
 # Global reference data stays between tests; everything else a committed test wrote is taken away.
 KEPT = ("django_migrations", "django_content_type", "auth_permission", "pricing_")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords(django_test_environment: None) -> None:
+    """Hashing a password is slow on purpose; here that would be most of the run."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(scope="session")

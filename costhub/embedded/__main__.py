@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
         with _home(options.home) as home, home.lock():
             programs = prepare(home, say=_say, fsync=options.fsync)
             with running(programs):
-                return _run(command, home)
+                return _run(command, home, fsync=options.fsync)
     except EmbeddedError as error:
         _say(str(error))
     except OSError as error:
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(command: list[str], home: Home) -> int:
+def _run(command: list[str], home: Home, *, fsync: bool) -> int:
     """Run the command in our own process group, so that Ctrl-C and the terminal are its own."""
     servers = urls(home.path)
     environment = {
@@ -71,6 +71,7 @@ def _run(command: list[str], home: Home) -> int:
         "DATABASE_URL": servers.database_url,
         "DATABASE_OWNER_URL": servers.database_owner_url,
         "REDIS_URL": servers.redis_url,
+        **({} if fsync else {"ALLOW_UNSAFE_DATABASE": "1"}),
     }
     try:
         process = subprocess.Popen(command, env=environment, preexec_fn=lambda: die_with_parent(signal.SIGTERM))
