@@ -74,7 +74,8 @@ class Supervisor:
             end.setblocking(False)
         self._selector.register(woken, selectors.EVENT_READ, None)
         # nohup has hang-ups ignored; that stays.
-        heard = [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        heard = [number for number in STOP_SIGNALS if number != signal.SIGHUP or not ignored]
         before = {number: signal.signal(number, self._on_signal) for number in (*heard, signal.SIGCHLD)}
         old_fd = signal.set_wakeup_fd(wake_up.fileno(), warn_on_full_buffer=False)
         try:
