@@ -61,9 +61,9 @@ class Channel(TenantModel):
     enabled = models.BooleanField(default=True)
     disabled_reason = models.CharField(max_length=DETAIL_LENGTH, blank=True)
     last_error = models.CharField(max_length=DETAIL_LENGTH, blank=True)
-    last_error_at = models.DateTimeField(null=True)
+    last_error_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=utc_now)
-    deleted_at = models.DateTimeField(null=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
 
     objects = ChannelQuerySet.as_manager()
 

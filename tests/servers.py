@@ -188,6 +188,14 @@ class SmtpServer:
         self._controller.stop()
 
 
+def text_of(mail: EmailMessage, kind: str = "plain") -> str:
+    """The text a mail was written with: its "plain" or its "html" one."""
+    part = mail.get_body((kind,))
+    if part is None:
+        raise ValueError(f"the mail has no {kind} text")
+    return str(part.get_content())
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

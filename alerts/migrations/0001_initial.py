@@ -71,9 +71,9 @@ class Migration(migrations.Migration):
                 ("enabled", models.BooleanField(default=True)),
                 ("disabled_reason", models.CharField(blank=True, max_length=200)),
                 ("last_error", models.CharField(blank=True, max_length=200)),
-                ("last_error_at", models.DateTimeField(null=True)),
+                ("last_error_at", models.DateTimeField(blank=True, null=True)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
-                ("deleted_at", models.DateTimeField(null=True)),
+                ("deleted_at", models.DateTimeField(blank=True, null=True)),
                 (
                     "organization",
                     models.ForeignKey(
