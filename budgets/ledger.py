@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from budgets.models import Budget, LedgerEntry, Scope
+from budgets.thresholds import crossed
 from common.db import server_cursor
 from common.ids import new_id
 from common.periods import Period, PeriodKind, period_at
-from budgets.models import Budget, LedgerEntry, Scope
-from budgets.thresholds import crossed
 from tenants.models import Team
 from tenants.tree import ancestor_ids
 from usage.records import Charged

@@ -9,6 +9,7 @@ from django.utils.timezone import now as utc_now
 
 from common.models import TenantModel, tenant_key
 from common.periods import WEEKDAYS, PeriodKind
+from tenants.models import Organization, Team, VirtualKey
 
 MAX_LIMIT = 10**9 * 10**9  # one billion USD, in nano-USD
 
@@ -17,6 +18,15 @@ class Scope(models.TextChoices):
     ORGANIZATION = "organization", "Organization"
     TEAM = "team", "Team"
     VIRTUAL_KEY = "virtual_key", "Virtual key"
+
+
+class BudgetQuerySet(models.QuerySet["Budget"]):
+    def in_force(self) -> "BudgetQuerySet":
+        return self.filter(archived_at__isnull=True)
+
+    def with_scope(self) -> "BudgetQuerySet":
+        """With the objects they name, for pages and answers that say them."""
+        return self.select_related("organization", "team", "virtual_key")
 
 
 class Budget(TenantModel):
@@ -39,6 +49,8 @@ class Budget(TenantModel):
     counts_from = models.DateTimeField()
     archived_at = models.DateTimeField(null=True, blank=True)
 
+    objects = BudgetQuerySet.as_manager()
+
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(limit__gt=0, limit__lte=MAX_LIMIT), name="budget_limit_positive"),
@@ -57,6 +69,11 @@ class Budget(TenantModel):
         return self.name
 
     @property
+    def scope(self) -> Organization | Team | VirtualKey:
+        """What it limits."""
+        return self.team or self.virtual_key or self.organization
+
+    @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
 
@@ -71,7 +88,7 @@ class LedgerEntry(TenantModel):
     `spent` is the sum of the costs (nano-USD) of every priced event of the scope and period, to the last one.
     """
 
-    budget = tenant_key(Budget)
+    budget = tenant_key("budgets.Budget")
     period_start = models.DateTimeField()
     period_end = models.DateTimeField()
     spent = models.DecimalField(max_digits=40, decimal_places=0, default=0)

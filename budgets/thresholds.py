@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
+EARLIEST_FORECAST = Decimal("0.01")
+
 
 def reached(spent: int | Decimal, limit: int, thresholds: Sequence[int]) -> int:
     """The highest threshold that the spend has reached; 0 when none. Exactly at a threshold counts as reached."""
@@ -23,6 +25,9 @@ def percent(spent: int | Decimal, limit: int) -> Decimal:
     return Decimal(int(spent) * 1000 // limit) / 10
 
 
-def run_rate(spent: int | Decimal, elapsed: float) -> int | None:
-    """What the period will have cost at its end if it goes on like this; None in its first hundredth."""
-    return None if elapsed < 0.01 else int(Decimal(int(spent)) / Decimal(str(round(elapsed, 6))))
+def run_rate(spent: int | Decimal, elapsed: Decimal) -> int | None:
+    """What the period will have cost at its end if it goes on like this; `elapsed` is the share of it that has passed.
+
+    None in its first hundredth, when a single call would make the forecast.
+    """
+    return None if elapsed < EARLIEST_FORECAST else int(Decimal(spent) / elapsed)

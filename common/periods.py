@@ -6,6 +6,7 @@ of a change of clocks has 23 or 25 hours. A midnight that the clocks skip is tak
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,8 @@ class PeriodKind(StrEnum):
 # ISO numbering: Monday is 0.
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
+_MICROSECOND = timedelta(microseconds=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Period:
@@ -30,9 +33,10 @@ class Period:
     def __contains__(self, instant: datetime) -> bool:
         return self.start <= instant < self.end
 
-    def elapsed(self, now: datetime) -> float:
+    def elapsed(self, now: datetime) -> Decimal:
         """The share of the period that has passed, from 0 to 1."""
-        return min(1.0, max(0.0, (now - self.start) / (self.end - self.start)))
+        passed = min(max(now, self.start), self.end) - self.start
+        return Decimal(passed // _MICROSECOND) / Decimal((self.end - self.start) // _MICROSECOND)
 
 
 def local_midnight(day: date, zone: ZoneInfo) -> datetime:
@@ -70,7 +74,7 @@ def period_at(kind: PeriodKind, instant: datetime, zone: ZoneInfo, *, week_start
 
 
 def previous_period(kind: PeriodKind, period: Period, zone: ZoneInfo, *, week_start: int = 0) -> Period:
-    return period_at(kind, period.start - timedelta(microseconds=1), zone, week_start=week_start)
+    return period_at(kind, period.start - _MICROSECOND, zone, week_start=week_start)
 
 
 def _first_day(kind: PeriodKind, day: date, week_start: int) -> date:
