@@ -37,6 +37,10 @@ def django_db_setup(
     assert connection.settings_dict["NAME"].startswith("test_")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="the long form of the kill -9 campaigns")
+
+
 @pytest.fixture
 def now() -> datetime:
     return datetime.now(UTC)

@@ -1,0 +1,1 @@
+"""Measurements, each beside a named limit of the same machine in the same run: `make bench`."""

@@ -1,0 +1,41 @@
+"""`python -m tests.faults.audit ORGANIZATION`: what the database holds, as JSON, for a test to judge."""
+
+import json
+import os
+import sys
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "costhub.settings")
+
+import django
+
+django.setup()
+
+from django.db.models import Sum  # noqa: E402
+
+from alerts.models import Alert  # noqa: E402
+from budgets.models import LedgerEntry  # noqa: E402
+from ingest.models import Claim, InboxBatch  # noqa: E402
+from tenants.access import organization_scope  # noqa: E402
+from usage.models import UsageEvent  # noqa: E402
+from usage.verify import differences  # noqa: E402
+
+
+def main() -> None:
+    organization_id = int(sys.argv[1])
+    with organization_scope(organization_id):
+        events = list(UsageEvent.objects.values_list("event_id", "cost"))
+        ledger = LedgerEntry.objects.values("budget__scope_type").annotate(spent=Sum("spent"))
+        report = {
+            "waiting": InboxBatch.objects.count(),
+            "claims": Claim.objects.count(),
+            "events": [event_id for event_id, _ in events],
+            "cost": sum(cost for _, cost in events),
+            "ledger": {row["budget__scope_type"]: int(row["spent"]) for row in ledger},
+            "alerts": list(Alert.objects.values_list("dedup_key", flat=True)),
+            "differences": differences(organization_id),
+        }
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""`python -m tests.faults.tenant`: makes an organization with budgets and a key; prints what a client needs as JSON."""
+
+import json
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "costhub.settings")
+
+import django
+
+django.setup()
+
+from budgets.services import Measure, budget_create  # noqa: E402
+from tenants.access import organization_scope  # noqa: E402
+from tests.factories import make_tenant, utc_now  # noqa: E402
+
+
+def main() -> None:
+    tenant = make_tenant("faults", timezone="Europe/Berlin")
+    with organization_scope(tenant.id):
+        for measure in (
+            Measure("organization", None, None, "month", "Europe/Berlin"),
+            Measure("team", tenant.team, None, "week", "Asia/Kolkata"),
+            Measure("virtual_key", None, tenant.key, "day", "UTC"),
+        ):
+            budget_create(
+                organization=tenant.organization, name=measure.scope_type, measure=measure, limit=10**6,
+                thresholds=[50, 100], actor=tenant.owner, now=utc_now(),
+            )  # fmt: skip
+    print(json.dumps({"organization": str(tenant.id), "secret": tenant.secret}))
+
+
+if __name__ == "__main__":
+    main()
