@@ -8,6 +8,7 @@ from typing import IO
 
 from django.conf import settings
 from django.http import HttpRequest
+from gunicorn.http.errors import ParseException
 
 from common.problems import Problem
 from ingest.patience import patience
@@ -44,7 +45,7 @@ def _read(request: HttpRequest, limit: int) -> bytes:
     try:
         with waiting:
             body = stream.read(limit + 1)
-    except OSError as error:
+    except (OSError, ParseException) as error:
         raise Problem("malformed-body", "The body was cut off.") from error
     if len(body) > limit:
         if connection is not None:
@@ -57,7 +58,7 @@ def _read(request: HttpRequest, limit: int) -> bytes:
 
 def _hang_up(stream: IO[bytes], connection: socket.socket, limit: int) -> None:
     """Reads a little more, so that a sender slightly over the limit is there to hear the answer, and then no more."""
-    with patience.within(connection, DRAIN_SECONDS), suppress(OSError):
+    with patience.within(connection, DRAIN_SECONDS), suppress(OSError, ParseException):
         stream.read(limit)
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RD)
