@@ -231,6 +231,8 @@ def _address(channel: Channel, *, recipients: Sequence[str], url: str) -> None:
         return
     if recipients:
         raise ValidationError({"recipients": "A Slack channel has no email addresses."})
+    if not url:
+        raise ValidationError({"url": "Give the URL of an incoming webhook."})
     checked = check_url(url, only_host=SLACK_HOST)
     channel.url_host = parse_url(checked).authority
     channel.sealed_url = seal(checked, purpose=channel.seal_purpose, organization_id=channel.organization_id)

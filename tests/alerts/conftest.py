@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from alerts.facts import Fact
 from alerts.models import Alert, Channel, ChannelKind, Delivery
 from alerts.services import alert_raise, channel_create
 from tenants.access import organization_scope
 from tests.factories import Tenant
 from tests.servers import SlackServer, SmtpServer
 
-FACTS = {
+FACTS: dict[str, Fact] = {
     "budget": "Search team, monthly",
     "threshold": 80,
     "percent": "81.2",

@@ -10,6 +10,7 @@ from django.db import connection
 from pytest_django import Settings
 
 from alerts import deliver
+from alerts.channels.base import Result, Send
 from alerts.deliver import LEASE, claim, deliver_due, record
 from alerts.models import Alert, Attempt, Channel, Delivery
 from alerts.services import channel_delete, channel_disable
@@ -326,8 +327,8 @@ def test_one_that_breaks_does_not_lose_what_the_others_did(
     make_slack_channel(acme, slack.url)
     fired(acme, now)
 
-    def broken(*_: object) -> deliver.Send:
-        def send(_: object) -> deliver.Result:
+    def broken(*_: object) -> Send:
+        def send(_: object) -> Result:
             raise ZeroDivisionError
 
         return send

@@ -7,7 +7,7 @@ from tests.alerts.conftest import FACTS
 
 
 def test_facts_read_in_order_with_units_and_zone() -> None:
-    shuffled = dict(sorted(FACTS.items(), reverse=True))
+    shuffled: dict[str, Fact] = dict(sorted(FACTS.items(), reverse=True))
     assert lines_of(shuffled) == [
         Line("Budget", "Search team, monthly"),
         Line("Threshold", "80%"),
