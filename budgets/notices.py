@@ -10,16 +10,17 @@ from tenants.models import Organization
 
 
 def budget_crossed(*, crossing: Crossing, organization: Organization, now: datetime) -> None:
-    """Raises the alert of a crossing; at most one per budget, period and threshold."""
+    """Raises the alert of a crossing; at most one per budget, period, limit and threshold."""
     budget, period = crossing.budget, crossing.period
     alert_raise(
         organization_id=organization.id,
         kind="budget_threshold",
-        dedup_key=f"budget:{budget.id}:{period.start:%Y-%m-%dT%H:%MZ}:{crossing.threshold}",
+        dedup_key=f"budget:{budget.id}:{period.start:%Y-%m-%dT%H:%MZ}:{budget.limit}:{crossing.threshold}",
         severity="critical" if crossing.threshold >= 100 else "warning",
         title=f"{budget.name}: {crossing.threshold} % of the budget is spent",
         facts={
             "budget": budget.name,
+            "scope": str(budget.scope),
             "threshold": crossing.threshold,
             "percent": str(percent(crossing.spent, budget.limit)),
             "spent": to_usd(crossing.spent),

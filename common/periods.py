@@ -70,6 +70,9 @@ def _after_gap(naive: datetime, zone: ZoneInfo) -> datetime:
 def period_at(kind: PeriodKind, instant: datetime, zone: ZoneInfo, *, week_start: int = 0) -> Period:
     """The one period of this kind that holds the instant. `week_start`: 0 is Monday."""
     first = _first_day(kind, instant.astimezone(zone).date(), week_start)
+    if local_midnight(next_first_day(kind, first), zone) <= instant:
+        # Clocks that go back over midnight show yesterday's date again; the day that had begun goes on.
+        first = next_first_day(kind, first)
     return Period(local_midnight(first, zone), local_midnight(next_first_day(kind, first), zone))
 
 
