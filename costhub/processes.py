@@ -50,6 +50,8 @@ class Program:
     log: Path | None = None
     # Sent by the kernel when the parent dies without stopping it (Linux only).
     orphan_signal: signal.Signals = signal.SIGTERM
+    # Programs that must be ready before it is started again.
+    needs: tuple[str, ...] = ()
     before_start: Callable[[], None] = _nothing
     is_ready: Callable[[], bool] = _always
 

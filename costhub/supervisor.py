@@ -1,6 +1,5 @@
 """Keeps a set of programs running in the foreground, and stops all of them when asked or when one dies for good."""
 
-import json
 import selectors
 import signal
 import socket
@@ -13,19 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-import psutil
+from costhub.processes import Program, has_ended, kill, last_words, start
+from costhub.run_record import write_record
 
-from costhub.processes import Program, end_group, has_ended, is_alive, kill, last_words, start
-
-# A program that ends this often within this many seconds is given up.
+# A program that ends this often within this many seconds is given up, unless it worked for a while in between.
 DEATHS_ALLOWED = 5
 DEATHS_WINDOW_S = 60.0
+WORKED_S = 10.0
 FIRST_BACKOFF_S = 0.2
 LONGEST_BACKOFF_S = 5.0
 TURN_S = 0.05
+IMPATIENT_AFTER_S = 1.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# The kernel tells start times to a hundredth of a second; a pid does not come round again within this.
-SAME_START_S = 0.5
 
 
 class StopRequested(Exception):
@@ -40,6 +38,7 @@ class GivenUpError(Exception):
 class _Child:
     program: Program
     process: subprocess.Popen[bytes]
+    started: float
     deaths: deque[float] = field(default_factory=deque)
     restart_at: float | None = None
     # Runs once and is not started again.
@@ -64,7 +63,9 @@ class Supervisor:
         self._write = write
         self._children: list[_Child] = []
         self._selector = selectors.DefaultSelector()
-        self._signals = 0
+        self._asked_to_stop = False
+        self._impatient = False
+        self._impatient_from = float("inf")
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -89,14 +90,14 @@ class Supervisor:
             woken.close()
 
     def keep_running(self, program: Program) -> None:
-        child = _Child(program, start(program))
+        child = _Child(program, start(program), time.monotonic())
         self._children.append(child)
         self._follow(child)
         self._remember()
 
     def run_to_end(self, program: Program) -> str:
         """Run it once, showing its stderr; its stdout. GivenUpError when it fails."""
-        child = _Child(program, start(program, errors_apart=True), once=True)
+        child = _Child(program, start(program, errors_apart=True), time.monotonic(), once=True)
         self._children.append(child)
         lines: list[str] = []
         self._follow(child, lines.append)
@@ -127,8 +128,7 @@ class Supervisor:
             self._turn(1.0)
 
     def stop(self, groups: Sequence[Sequence[str]]) -> None:
-        """Stop the programs group by group, each group at once. One more signal while it takes long: at once."""
-        self._signals = 0
+        """Stop the programs group by group, each group at once. A further signal cuts the wait for a group short."""
         named = {name for group in groups for name in group}
         others = [child for child in self._children if child.program.name not in named]
         chosen = [[child for child in self._children if child.program.name in group] for group in groups]
@@ -138,6 +138,9 @@ class Supervisor:
         self._record.unlink(missing_ok=True)
 
     def _stop_together(self, children: list[_Child]) -> None:
+        # One `kill` often arrives twice, by way of make and of the process group; a person's second comes later.
+        self._impatient_from = time.monotonic() + IMPATIENT_AFTER_S
+        self._impatient = False
         for step in range(max((len(child.program.stop_steps) for child in children), default=0)):
             seconds = 0.0
             for child in children:
@@ -146,17 +149,20 @@ class Supervisor:
                     child.process.send_signal(steps[step][0])
                     seconds = max(seconds, steps[step][1])
             deadline = time.monotonic() + seconds
-            while time.monotonic() < deadline and not self._signals and not all(has_ended(c.process) for c in children):
+            while (
+                time.monotonic() < deadline and not self._impatient and not all(has_ended(c.process) for c in children)
+            ):
                 self._show_output(TURN_S)
         for child in children:
             if not has_ended(child.process):
-                self._write("costhub", f"{child.program.name} did not stop in time and is killed")
+                how = "is not waited for" if self._impatient else "did not stop in time"
+                self._write("costhub", f"{child.program.name} {how} and is killed")
                 kill(child.process)
         self._show_output(0)
 
     def _turn(self, timeout: float = TURN_S) -> None:
         self._show_output(min(timeout, self._until_restart()))
-        if self._signals:
+        if self._asked_to_stop:
             raise StopRequested
         for child in self._children:
             if child.restart_at is not None:
@@ -170,6 +176,8 @@ class Supervisor:
 
     def _plan_restart(self, child: _Child) -> None:
         now = time.monotonic()
+        if now - child.started >= WORKED_S:
+            child.deaths.clear()
         child.deaths.append(now)
         while child.deaths[0] < now - DEATHS_WINDOW_S:
             child.deaths.popleft()
@@ -186,10 +194,23 @@ class Supervisor:
     def _restart_when_due(self, child: _Child) -> None:
         if child.restart_at is None or time.monotonic() < child.restart_at:
             return
+        if not all(self._is_ready(name) for name in child.program.needs):
+            # Without what it needs it would only die again.
+            child.restart_at = time.monotonic() + FIRST_BACKOFF_S
+            return
         child.process = start(child.program)
+        child.started = time.monotonic()
         child.restart_at = None
         self._follow(child)
         self._remember()
+
+    def _is_ready(self, name: str) -> bool:
+        """Whether the program runs and says that it is ready; one that is not ours to run is taken to be."""
+        return all(
+            child.restart_at is None and not has_ended(child.process) and child.program.is_ready()
+            for child in self._children
+            if child.program.name == name
+        )
 
     def _last_words(self, child: _Child) -> str:
         log = child.program.log
@@ -231,46 +252,11 @@ class Supervisor:
 
     def _on_signal(self, number: int, _: object) -> None:
         if number in STOP_SIGNALS:
-            self._signals += 1
+            self._asked_to_stop = True
+            self._impatient = time.monotonic() > self._impatient_from
 
     def _remember(self) -> None:
-        running = [
-            {"pid": child.process.pid, "started": _start_time(child.process.pid)}
-            for child in self._children
-            if child.restart_at is None
-        ]
-        self._record.write_text(json.dumps(running))
-
-
-def end_recorded(record: Path, seconds: float) -> int:
-    """End what a killed supervisor left running, known by process id and start time; how many that were."""
-    try:
-        noted = json.loads(record.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return 0
-    left = [process for entry in noted if (process := _same_process(entry["pid"], entry["started"]))]
-    for process in left:
-        end_group(process, seconds)
-    record.unlink(missing_ok=True)
-    return len(left)
-
-
-def _same_process(pid: int, started: float) -> psutil.Process | None:
-    """The process of that id, unless it ended and another one has its id now."""
-    try:
-        process = psutil.Process(pid)
-        same = abs(process.create_time() - started) < SAME_START_S
-    except psutil.NoSuchProcess:
-        return None
-    return process if same and is_alive(process) else None
-
-
-def _start_time(pid: int) -> float:
-    """Seconds since 1970; 0 when there is no such process."""
-    try:
-        return float(psutil.Process(pid).create_time())
-    except psutil.NoSuchProcess:
-        return 0.0
+        write_record(self._record, [child.process.pid for child in self._children if child.restart_at is None])
 
 
 def _ending(process: subprocess.Popen[bytes]) -> str:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -13,7 +14,8 @@ import pytest
 
 from costhub import supervisor as module
 from costhub.processes import Program, wait_until
-from costhub.supervisor import GivenUpError, StopRequested, Supervisor, end_recorded
+from costhub.run_record import end_recorded
+from costhub.supervisor import GivenUpError, StopRequested, Supervisor
 from tests.costhub.conftest import CHECKOUT, environment
 
 SLEEP = "import time; print('up', flush=True); time.sleep(60)"
@@ -111,12 +113,33 @@ def test_a_program_that_dies_for_good_ends_everything_with_one_sentence(
     assert processes_of(bench.folder) == []
 
 
-def test_waits_grow_and_old_deaths_are_forgotten(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deaths_of_long_ago_are_forgotten(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FIRST_BACKOFF_S", 0.01)
     monkeypatch.setattr(module, "DEATHS_WINDOW_S", 0.1)
     bench.supervisor.keep_running(bench.program("beat", "import time; time.sleep(0.2)"))
     bench.wait_for(lambda: len(bench.said("costhub")) == 7)
     assert all("starting it again" in line for line in bench.said("costhub"))
+
+
+def test_a_program_that_worked_for_a_while_is_never_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WORKED_S", 0.1)
+    bench.supervisor.keep_running(bench.program("web", "import time; time.sleep(0.15)"))
+    bench.wait_for(lambda: len(bench.said("costhub")) == 7)
+    assert set(bench.said("costhub")) == {"web ended (exit code 0); starting it again in 0.2 s"}
+
+
+def test_a_program_waits_for_what_it_needs(bench: Bench) -> None:
+    """A worker that dies with its database is not started again, and again, before the database is back."""
+    answers = False
+    database = replace(bench.program("postgres", SLEEP), is_ready=lambda: answers)
+    bench.supervisor.keep_running(database)
+    bench.supervisor.keep_running(replace(bench.program("worker", "print('up')"), needs=("postgres",)))
+    bench.wait_for(lambda: bench.said("costhub") != [])
+    began = time.monotonic()
+    bench.wait_for(lambda: time.monotonic() - began > 1)
+    assert bench.said("worker") == ["up"]
+    answers = True
+    bench.wait_for(lambda: bench.said("worker") == ["up", "up"])
 
 
 def test_a_task_gives_its_output_and_shows_its_errors(bench: Bench) -> None:
@@ -161,15 +184,18 @@ def test_the_deaf_are_killed_when_their_time_is_up(bench: Bench) -> None:
     assert bench.said("costhub") == ["web did not stop in time and is killed"]
 
 
-def test_a_second_signal_stops_at_once(bench: Bench) -> None:
-    bench.supervisor.keep_running(bench.program("web", STUBBORN, stop_seconds=30))
+@pytest.mark.parametrize(("after", "waited"), [(0.05, 2.0), (1.2, 1.2)])
+def test_a_second_signal_cuts_the_wait_short_unless_it_is_the_first_ones_echo(
+    bench: Bench, after: float, waited: float
+) -> None:
+    bench.supervisor.keep_running(bench.program("web", STUBBORN, stop_seconds=2))
     bench.wait_for(lambda: bench.said("web") == ["up"])
-    signal.setitimer(signal.ITIMER_REAL, 0.3)
     before = signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    signal.setitimer(signal.ITIMER_REAL, after)
     began = time.monotonic()
     bench.supervisor.stop([["web"]])
     signal.signal(signal.SIGALRM, before)
-    assert time.monotonic() - began < 5
+    assert waited <= time.monotonic() - began < waited + 0.7
     assert processes_of(bench.folder) == []
 
 

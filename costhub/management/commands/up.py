@@ -16,7 +16,8 @@ from costhub.embedded import EmbeddedError, Home
 from costhub.embedded.servers import READY_SECONDS, prepare
 from costhub.healthcheck import HOST, is_healthy
 from costhub.processes import Program, die_with_parent
-from costhub.supervisor import GivenUpError, StopRequested, Supervisor, end_recorded
+from costhub.run_record import end_recorded
+from costhub.supervisor import GivenUpError, StopRequested, Supervisor
 
 WEB_READY_SECONDS = 60.0
 # How long leftovers of a killed run may take to stop by themselves.
@@ -162,13 +163,13 @@ def _worker(environment: dict[str, str]) -> Program:
     # Root is who runs it in many a container; Celery's eight lines about that would hide what matters.
     quiet = {**environment, "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
     concurrency = environment.get("WORKER_CONCURRENCY", "2")
-    options = ("--loglevel", "INFO", "--concurrency", concurrency, "--without-gossip", "--without-mingle")
+    options = ("--loglevel", "WARNING", "--concurrency", concurrency, "--without-gossip", "--without-mingle")
     return _python("worker", quiet, *CELERY, "worker", *options)
 
 
 def _beat(environment: dict[str, str]) -> Program:
     # An empty pidfile: the supervisor knows whether it runs, and a stale file would keep it from starting.
-    return _python("beat", environment, *CELERY, "beat", "--loglevel", "INFO", "--pidfile", "")
+    return _python("beat", environment, *CELERY, "beat", "--loglevel", "WARNING", "--pidfile", "")
 
 
 def _python(name: str, environment: dict[str, str], *arguments: str) -> Program:
@@ -177,6 +178,7 @@ def _python(name: str, environment: dict[str, str], *arguments: str) -> Program:
         argv=(sys.executable, *arguments),
         env=environment,
         folder=Path(settings.BASE_DIR),
+        needs=("postgres",),
         # A worker that is still busy after the polite signal is told to drop its task: the truth is in Postgres.
         stop_steps=((signal.SIGTERM, 5.5), (signal.SIGQUIT, 0.5)),
     )
