@@ -1,4 +1,4 @@
-"""Sends bodies over HTTP from a process of its own: `python -m bench.client URL SECRET CONNECTIONS < pickled bodies`."""
+"""Sends bodies over HTTP from a process of its own: `python -m bench.client URL SECRET CONNECTIONS < bodies`."""
 
 import http.client
 import json
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 def main() -> None:
     url, secret, connections = urlsplit(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    bodies: list[bytes] = pickle.load(sys.stdin.buffer)  # noqa: S301
+    bodies: list[bytes] = pickle.load(sys.stdin.buffer)
     work, lock, accepted = iter(bodies), threading.Lock(), Counter[str]()
     headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
 

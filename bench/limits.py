@@ -70,8 +70,8 @@ def insert_payloads(organization_id: int, payloads: list[bytes], *, events: int)
     with psycopg.Cursor(plain) as raw:
         for number, payload in enumerate(payloads):
             raw.execute(
-                "INSERT INTO bench_inbox (organization_id, id, received_at, virtual_key_id, events, payload, not_before)"
-                " VALUES (%b, %b, now(), 1, %b, %b, now())",
+                "INSERT INTO bench_inbox (organization_id, id, received_at, virtual_key_id, events, payload,"
+                " not_before) VALUES (%b, %b, now(), 1, %b, %b, now())",
                 (organization_id, number, events // len(payloads), payload),
             )
     seconds = time.perf_counter() - started

@@ -8,12 +8,11 @@ from typing import IO, Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404
-from drf_spectacular.utils import OpenApiResponse
-from rest_framework import exceptions, serializers
+from rest_framework import exceptions
 from rest_framework.parsers import BaseParser
 from rest_framework.response import Response
 
-from common.problems import Fault, Problem, excerpt, problem_response, unauthenticated
+from common.problems import CONTENT_TYPE, Fault, Problem, excerpt, problem_response, unauthenticated
 
 MAX_DEPTH = 20
 PAGE_LIMIT = 100
@@ -38,30 +37,24 @@ class StrictJSONParser(BaseParser):
             raise Problem("malformed-json", excerpt(str(error))) from error
 
 
-class FaultSerializer(serializers.Serializer[dict[str, str]]):
-    pointer = serializers.CharField()
-    code = serializers.CharField()
-    detail = serializers.CharField()
+_TEXT = {"type": "string"}
+_FAULT_FIELDS = ("pointer", "code", "detail")
+_FAULT = {"type": "object", "required": list(_FAULT_FIELDS), "properties": dict.fromkeys(_FAULT_FIELDS, _TEXT)}
+# RFC 9457, as every error answer.
+PROBLEM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "instance", "request_id"],
+    "properties": {
+        **dict.fromkeys(("type", "title", "detail", "instance", "request_id"), _TEXT),
+        "status": {"type": "integer"},
+        "errors": {"type": "array", "items": _FAULT},
+    },
+}
 
 
-class ProblemSerializer(serializers.Serializer[dict[str, Any]]):
-    """RFC 9457, as every error answer."""
-
-    type = serializers.URLField()
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField()
-    instance = serializers.CharField()
-    request_id = serializers.CharField()
-    errors = FaultSerializer(many=True, required=False)
-
-
-PROBLEM = OpenApiResponse(ProblemSerializer, description="application/problem+json")
-
-
-def problems(*statuses: int) -> dict[int, OpenApiResponse]:
+def problems(*statuses: int) -> dict[tuple[int, str], Any]:
     """The error answers of an operation, for its `extend_schema`; those that any request may get are added."""
-    return dict.fromkeys(sorted({401, 403, 405, 406, 422, 500, 503, *statuses}), PROBLEM)
+    return {(status, CONTENT_TYPE): PROBLEM_SCHEMA for status in sorted({400, 401, 403, 405, 406, 422, 503, *statuses})}
 
 
 def nesting(body: bytes) -> int:
@@ -100,33 +93,32 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> Any:
     return problem_response(problem, context["request"]._request)
 
 
+_SLUGS: dict[type[Exception], str] = {
+    Http404: "not-found",
+    exceptions.NotFound: "not-found",
+    exceptions.NotAuthenticated: "unauthenticated",
+    exceptions.AuthenticationFailed: "unauthenticated",
+    PermissionDenied: "forbidden",
+    exceptions.PermissionDenied: "forbidden",
+    exceptions.MethodNotAllowed: "method-not-allowed",
+    exceptions.UnsupportedMediaType: "unsupported-media-type",
+    exceptions.NotAcceptable: "not-acceptable",
+    exceptions.ParseError: "malformed-json",
+}
+
+
 def as_problem(error: Exception) -> Problem | None:
-    match error:
-        case Problem():
-            return error
-        case Http404() | exceptions.NotFound():
-            return Problem("not-found")
-        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
-            return unauthenticated()
-        case PermissionDenied():
-            return Problem("forbidden", str(error))
-        case exceptions.PermissionDenied():
-            return Problem("forbidden", str(error.detail))
-        case ValidationError():
-            return Problem("validation-error", errors=tuple(_django_faults(error)))
-        case exceptions.ValidationError():
-            return Problem("validation-error", errors=tuple(_faults(error.detail, "")))
-        case exceptions.MethodNotAllowed():
-            return Problem("method-not-allowed")
-        case exceptions.UnsupportedMediaType():
-            return Problem("unsupported-media-type", "Send application/json.")
-        case exceptions.NotAcceptable():
-            return Problem("not-acceptable")
-        case exceptions.ParseError():
-            return Problem("malformed-json")
-        case exceptions.Throttled():
-            return Problem("rate-limited", headers={"Retry-After": str(int(error.wait or 1))})
-    return None
+    """The problem that an expected error is; None for a bug."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, ValidationError):
+        return Problem("validation-error", errors=tuple(_django_faults(error)))
+    if isinstance(error, exceptions.ValidationError):
+        return Problem("validation-error", errors=tuple(_faults(error.detail, "")))
+    slug = next((slug for kind, slug in _SLUGS.items() if isinstance(error, kind)), None)
+    if slug == "unauthenticated":
+        return unauthenticated()
+    return Problem(slug, str(error) if slug == "forbidden" else "") if slug else None
 
 
 def _django_faults(error: ValidationError) -> list[Fault]:

@@ -12,17 +12,24 @@ EPOCH_MS = 1_704_067_200_000
 RANDOM_BITS = 22
 
 
-_lock = threading.Lock()
-_last = 0
+class _Ids:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def new(self) -> int:
+        drawn = (time.time_ns() // 1_000_000 - EPOCH_MS) << RANDOM_BITS | secrets.randbits(RANDOM_BITS)
+        with self._lock:
+            self._last = max(drawn, self._last + 1)
+            return self._last
+
+
+_ids = _Ids()
 
 
 def new_id() -> int:
     """A new id, greater than every earlier one of this process; the primary key refuses the rare twin of another's."""
-    global _last
-    drawn = (time.time_ns() // 1_000_000 - EPOCH_MS) << RANDOM_BITS | secrets.randbits(RANDOM_BITS)
-    with _lock:
-        _last = max(drawn, _last + 1)
-        return _last
+    return _ids.new()
 
 
 def parse_id(text: str) -> int | None:

@@ -23,6 +23,6 @@ class TenantModel(models.Model):
         abstract = True
 
 
-def tenant_key(to: str, **options: Any) -> Any:
+def tenant_key(to: type[models.Model] | str, **options: Any) -> Any:
     """A foreign key inside the tenant. The constraint itself is composite and made by `common.tenant_tables`."""
     return models.ForeignKey(to, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+", **options)

@@ -7,8 +7,12 @@
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.db import migrations
+
+# What RunSQL takes; its list type is invariant.
+Statement = str | tuple[str, dict[str, Any] | list[Any] | tuple[Any, ...] | tuple[()] | None]
 
 # The role of web and workers, and the role that owns the few SECURITY DEFINER doors across organizations.
 APPLICATION_ROLE = "costhub_app"
@@ -24,8 +28,8 @@ def tenant_table(
     replace_key: bool = True,
     cascade: bool = False,
 ) -> migrations.RunSQL:
-    """`references`: (column, table) pairs, each a foreign key (organization_id, column) → table (organization_id, id)."""
-    statements = []
+    """`references`: (column, table) pairs, each a foreign key (organization_id, column) → (organization_id, id)."""
+    statements: list[Statement] = []
     if replace_key:
         columns = ", ".join(("organization_id", *key))
         statements.append(f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey, ADD PRIMARY KEY ({columns})")
@@ -45,7 +49,7 @@ def tenant_table(
     return migrations.RunSQL(statements, migrations.RunSQL.noop)
 
 
-def row_security(table: str, condition: str = "organization_id = costhub_organization()") -> list[str]:
+def row_security(table: str, condition: str = "organization_id = costhub_organization()") -> list[Statement]:
     """Row-level security that binds even the table's owner. Policies name the role: nobody else sees a row."""
     return [
         f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
@@ -63,7 +67,7 @@ def door(
     `reads` are the tables it may see; the door's role gets SELECT on them and a policy of its own.
     """
     name = signature.split("(", 1)[0]
-    statements = []
+    statements: list[Statement] = []
     for table in reads:
         statements += [
             f"GRANT SELECT ON {table} TO {DOOR_ROLE}",

@@ -9,7 +9,7 @@ from django.template.loader import render_to_string
 
 from common.problems import Problem, problem_response
 
-PAGES = {400: "errors/400.html", 403: "errors/403.html", 404: "errors/404.html", 500: "errors/500.html", 503: "errors/503.html"}  # fmt: skip
+PAGES = {status: f"errors/{status}.html" for status in (400, 403, 404, 429, 500, 503)}
 
 
 def answer(request: HttpRequest, problem: Problem) -> HttpResponse:

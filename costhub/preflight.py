@@ -8,6 +8,7 @@ import logging
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connection
+from django.db.backends.postgresql.base import DatabaseWrapper
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +17,7 @@ DURABLE = {"on", "remote_write", "remote_apply"}
 
 
 def check_database() -> None:
-    """Raises ImproperlyConfigured when the database would lose what was acknowledged, or show a tenant another's rows."""
+    """ImproperlyConfigured when the database would lose what was acknowledged, or show a tenant another's rows."""
     try:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -31,10 +32,15 @@ def check_database() -> None:
     finally:
         # Workers fork after this: neither the connection nor the pool's threads may come along.
         connection.close()
-        connection.close_pool()
+        if isinstance(connection, DatabaseWrapper):
+            connection.close_pool()
     if synchronous not in DURABLE:
-        raise ImproperlyConfigured(f"synchronous_commit is {synchronous}: acknowledged usage could be lost. Set it to on.")
+        raise ImproperlyConfigured(
+            f"synchronous_commit is {synchronous}: acknowledged usage could be lost. Set it to on."
+        )
     if fsync != "on" and not settings.ALLOW_UNSAFE_DATABASE:
         raise ImproperlyConfigured("fsync is off: acknowledged usage could be lost. Set it to on.")
     if privileged or owned:
-        raise ImproperlyConfigured(f"The database role {role} is not held by row-level security. Use {settings.APPLICATION_ROLE}.")
+        raise ImproperlyConfigured(
+            f"The database role {role} is not held by row-level security. Use {settings.APPLICATION_ROLE}."
+        )

@@ -268,7 +268,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "CostHub API",
     "VERSION": "1",
-    "DESCRIPTION": "Usage in, spend out, budgets and alerts. Money is a decimal string in USD, time is RFC 3339 in UTC.",
+    "DESCRIPTION": "Usage in, spend out, budgets, alerts. Money is a decimal string in USD, time is RFC 3339 in UTC.",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": [],

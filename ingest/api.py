@@ -37,8 +37,8 @@ class AnyParser(BaseParser):
 
     media_type = "*/*"
 
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> None:
-        return None
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> dict[str, Any]:
+        return {}
 
 
 class EventsView(TenantAPIView):
@@ -126,7 +126,7 @@ class EventsView(TenantAPIView):
 
 
 def _media_type(request: Request) -> str:
-    media_type = request.META.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+    media_type: str = request.META.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
     if media_type not in {native.JSON, native.NDJSON}:
         raise Problem("unsupported-media-type", f"Send {native.JSON} or {native.NDJSON}.")
     return media_type
@@ -137,7 +137,7 @@ def _refused(error: schema.InvalidEventsError) -> Problem:
 
 
 def _cost_warnings(events: Sequence[Reported], pointers: Sequence[str]) -> list[dict[str, str]]:
-    """Where the provider's figure and ours differ by more than a hundredth. Both are stored; neither replaces the other."""
+    """Where the provider's figure and ours differ by over a hundredth. Both are stored; neither replaces the other."""
     priced = [
         (event, pointer) for event, pointer in zip(events, pointers, strict=True) if event.reported_cost is not None
     ]
@@ -149,7 +149,7 @@ def _cost_warnings(events: Sequence[Reported], pointers: Sequence[str]) -> list[
         rate = book.resolve(event.provider, event.model, event.service_tier, event.time).rate
         ours = rate.cost(event.buckets) if rate is not None and event.cache == "miss" else None
         theirs = Decimal(event.reported_cost or 0) / 1000
-        if ours is not None and abs(theirs - ours) > COST_TOLERANCE * max(ours, theirs):
+        if ours is not None and abs(theirs - ours) > COST_TOLERANCE * max(Decimal(ours), theirs):
             warnings.append(
                 {
                     "pointer": f"{pointer}/cost",

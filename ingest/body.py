@@ -4,7 +4,7 @@ import socket
 import time
 import zlib
 from contextlib import nullcontext, suppress
-from typing import IO
+from typing import IO, cast
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -38,7 +38,7 @@ def _read(request: HttpRequest, limit: int) -> bytes:
     length = request.META.get("CONTENT_LENGTH") or ""
     # Django reads nothing of a chunked body; the server's own stream ends where the body does.
     chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
-    stream: IO[bytes] = request.META["wsgi.input"] if chunked else request
+    stream: IO[bytes] = request.META["wsgi.input"] if chunked else cast("IO[bytes]", request)
     connection = request.META.get("gunicorn.socket")
     waiting = patience.within(connection, settings.EVENT_BODY_SECONDS) if connection is not None else nullcontext()
     started = time.monotonic()

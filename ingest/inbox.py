@@ -11,12 +11,21 @@ from datetime import datetime
 from hashlib import blake2b
 
 import msgspec
+
 from common.db import server_cursor
 from common.ids import new_id
 from common.problems import Fault, Problem, excerpt
 from usage.records import Reported, encoder
 
 DIGEST_BYTES = 16
+
+# The parameters are those of `_rows`, the organization and the time.
+_INSERT = """
+INSERT INTO ingest_inbox (organization_id, id, received_at, not_before, virtual_key_id, events, payload)
+SELECT %(organization)s::bigint, id, %(now)s::timestamptz, %(now)s::timestamptz, virtual_key_id, events, payload
+FROM unnest(%(batches)s::bigint[], %(keys)s::bigint[], %(counts)s::int[], %(payloads)s::bytea[])
+AS batch (id, virtual_key_id, events, payload)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +98,7 @@ def _claim_and_store(organization_id: int, batch: _Batch, ids: list[str], now: d
             " FROM unnest(%(ids)s::text[], %(digests)s::bytea[]) AS claim (event_id, digest)"
             " ON CONFLICT DO NOTHING RETURNING event_id"
             "), stored AS ("
-            " INSERT INTO ingest_inbox (organization_id, id, received_at, not_before, virtual_key_id, events, payload)"
-            " SELECT %(organization)s::bigint, id, %(now)s::timestamptz, %(now)s::timestamptz, virtual_key_id, events, payload"
-            " FROM unnest(%(batches)s::bigint[], %(keys)s::bigint[], %(counts)s::int[], %(payloads)s::bytea[])"
-            " AS batch (id, virtual_key_id, events, payload)"
+            f" {_INSERT}"
             " WHERE (SELECT count(*) FROM claimed) = %(total)s"
             ") SELECT CASE WHEN count(*) < %(total)s THEN array_agg(event_id) END, count(*) FROM claimed",
             {
@@ -110,13 +116,7 @@ def _claim_and_store(organization_id: int, batch: _Batch, ids: list[str], now: d
 
 def _store(organization_id: int, batch: _Batch, ids: list[str], now: datetime) -> None:
     with server_cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO ingest_inbox (organization_id, id, received_at, not_before, virtual_key_id, events, payload)"
-            " SELECT %(organization)s::bigint, id, %(now)s::timestamptz, %(now)s::timestamptz, virtual_key_id, events, payload"
-            " FROM unnest(%(batches)s::bigint[], %(keys)s::bigint[], %(counts)s::int[], %(payloads)s::bytea[])"
-            " AS batch (id, virtual_key_id, events, payload)",
-            {"organization": organization_id, "now": now, **_rows(batch, ids)},
-        )
+        cursor.execute(_INSERT, {"organization": organization_id, "now": now, **_rows(batch, ids)})
 
 
 def _rows(batch: _Batch, ids: Sequence[str]) -> dict[str, list[int] | list[bytes]]:

@@ -7,7 +7,7 @@ events, so a crash leaves either all of it done or nothing of it.
 
 import logging
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.db import DatabaseError, OperationalError, connection
@@ -20,16 +20,16 @@ from pricing.rate import OWN_CACHE_COST, served_from_own_cache
 from pricing.resolve import price_book
 from tenants.access import organization_scope
 from tenants.models import Organization, VirtualKey
+from usage import store as usage_store
 from usage.locks import try_lock_organization
 from usage.records import Charged, Reported, decoder
 from usage.rollup import Cell, Sums, add_up, bucket_size
-from usage.store import events_insert, make_partitions, rollups_add
 
 log = logging.getLogger(__name__)
 
 # Events per transaction: enough to share the cost of a commit, few enough to be done within a second.
 ROUND_EVENTS = 5_000
-MAX_DELAY = timedelta(minutes=10)
+MAX_DELAY_SECONDS = 600
 
 
 @dataclass
@@ -74,14 +74,14 @@ def price(work: Round) -> None:
 
 
 def store(work: Round) -> None:
-    make_partitions(item.event.time for item in work.charged)
-    events_insert(organization_id=work.organization.id, charged=work.charged)
+    usage_store.make_partitions(item.event.time for item in work.charged)
+    usage_store.events_insert(organization_id=work.organization.id, charged=work.charged)
 
 
 def roll_up(work: Round) -> None:
     size = bucket_size(ZoneInfo(work.organization.timezone), work.now)
     work.cells = add_up(work.charged, size)
-    rollups_add(organization_id=work.organization.id, cells=work.cells)
+    usage_store.rollups_add(organization_id=work.organization.id, cells=work.cells)
 
 
 def settle_budgets(work: Round) -> None:
@@ -186,7 +186,7 @@ def _take(
             {"organization": organization_id, "now": now, "limit": limit, "batch": batch_id},
             binary=True,
         )
-        return sorted(cursor.fetchall())  # type: ignore[arg-type]
+        return sorted(cursor.fetchall())
 
 
 def _settle_singly(organization_id: int, now: datetime, first_error: Exception) -> int:
@@ -212,12 +212,12 @@ def _set_aside(organization_id: int, batch_id: int, now: datetime, error: Except
     with organization_scope(organization_id), connection.cursor() as cursor:
         cursor.execute(
             "UPDATE ingest_inbox SET attempts = attempts + 1, error = %(error)s,"
-            " not_before = %(now)s + least(%(most)s, interval '5 seconds' * 2 ^ least(attempts, 10))"
+            " not_before = %(now)s + least(%(most)s, 5 * 2 ^ least(attempts, 10)) * interval '1 second'"
             " WHERE organization_id = %(organization)s AND id = %(batch)s",
             {
                 "error": f"{type(error).__name__}: {error}"[:500],
                 "now": now,
-                "most": MAX_DELAY,
+                "most": MAX_DELAY_SECONDS,
                 "organization": organization_id,
                 "batch": batch_id,
             },

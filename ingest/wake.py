@@ -16,25 +16,34 @@ QUIET_SECONDS = 0.05
 # After a failure nobody waits for Redis again for a while.
 BACK_OFF_SECONDS = 5.0
 
-_lock = threading.Lock()
-_not_before = 0.0
+
+class _Bell:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._not_before = 0.0
+
+    def ring(self) -> None:
+        if not self._may_ring():
+            return
+        try:
+            settle.delay()
+        except OperationalError as error:
+            log.warning("no worker could be woken (%s); the next sweep will find the events", error)
+            with self._lock:
+                self._not_before = time.monotonic() + BACK_OFF_SECONDS
+
+    def _may_ring(self) -> bool:
+        now = time.monotonic()
+        with self._lock:
+            if now < self._not_before:
+                return False
+            self._not_before = now + QUIET_SECONDS
+            return True
+
+
+_bell = _Bell()
 
 
 def after_commit() -> None:
     """Wakes a worker once the current transaction has committed."""
-    transaction.on_commit(_wake)
-
-
-def _wake() -> None:
-    global _not_before
-    now = time.monotonic()
-    with _lock:
-        if now < _not_before:
-            return
-        _not_before = now + QUIET_SECONDS
-    try:
-        settle.delay()
-    except OperationalError as error:
-        log.warning("no worker could be woken (%s); the next sweep will find the events", error)
-        with _lock:
-            _not_before = time.monotonic() + BACK_OFF_SECONDS
+    transaction.on_commit(_bell.ring)

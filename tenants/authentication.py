@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import connection
@@ -74,5 +74,5 @@ class HasScope(BasePermission):
         method = "GET" if request.method == "HEAD" else request.method
         scope = view.scopes.get(method)
         if scope is not None:
-            request.auth.require(scope)
+            cast("Caller", request.auth).require(scope)
         return True

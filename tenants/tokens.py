@@ -15,7 +15,7 @@ ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 PUBLIC_LENGTH, SECRET_LENGTH, CHECK_LENGTH = 12, 32, 6
 
 VIRTUAL_KEY_PREFIXES = {"live": "chk_live_", "test": "chk_test_"}
-ACCESS_TOKEN_PREFIX = "cht_"
+ACCESS_TOKEN_PREFIX = "cht_"  # noqa: S105
 INVITATION_PREFIX = "chi_"
 PREFIXES = (*VIRTUAL_KEY_PREFIXES.values(), ACCESS_TOKEN_PREFIX, INVITATION_PREFIX)
 

@@ -1,4 +1,4 @@
-"""Fixtures of every test. The database is real, and tests connect as the application's role: row security binds them."""
+"""Fixtures of every test. The database is real; tests connect as the application's role, so row security binds them."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ def django_db_setup(
     """
     keep = request.config.getvalue("reuse_db") and not request.config.getvalue("create_db")
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
-        setup_databases(verbosity=0, interactive=False, keepdb=keep, aliases={"default", "owner"})
+        setup_databases(verbosity=0, interactive=False, keepdb=keep, aliases={"default": None, "owner": None})
     assert connection.settings_dict["NAME"].startswith("test_")
 
 

@@ -71,7 +71,7 @@ class Product:
 @contextmanager
 def running_product(**environment: str) -> Iterator[Product]:
     """Starts it without demo data, waits until it answers, and leaves nothing behind."""
-    folder = Path(tempfile.mkdtemp(prefix="costhub-test-", dir="/tmp"))  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix="costhub-test-", dir="/tmp"))
     folder.chmod(0o755)
     home, port = Home.at(folder / "home"), free_port()
     kept = {name: value for name, value in os.environ.items() if name not in TIED}

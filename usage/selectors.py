@@ -117,12 +117,11 @@ def _source(query: SpendQuery) -> tuple[str, list[str], str, dict[str, Any]]:
             where += f" AND {column}::text = ANY(%({column})s)"
             parameters[column] = list(values)
         return "usage_cube", [_CUBE_COLUMN[dimension] for dimension in query.group_by], where, parameters
-    dimension = next(iter(used), None)
-    parameters["dimension"] = dimension.value if dimension else "total"
     where = " AND dimension = %(dimension)s"
-    if dimension in query.filters:
+    parameters["dimension"] = next((dimension.value for dimension in used), "total")
+    for values in query.filters.values():
         where += " AND value = ANY(%(values)s)"
-        parameters["values"] = list(query.filters[dimension])
+        parameters["values"] = list(values)
     return "usage_rollup", ["value"] * len(query.group_by), where, parameters
 
 

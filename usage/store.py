@@ -66,7 +66,8 @@ def _upsert(
     sums = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in MEASURES)
     with server_cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {table} (organization_id, {names}) SELECT %s::bigint, * FROM unnest({arrays}) AS cell ({names})"
+            f"INSERT INTO {table} (organization_id, {names})"
+            f" SELECT %s::bigint, * FROM unnest({arrays}) AS cell ({names})"
             f" ON CONFLICT (organization_id, {', '.join(key)}) DO UPDATE SET {sums}",
             [organization_id, *(list(column) for column in zip(*rows, strict=True))],
         )

@@ -1,6 +1,7 @@
 """Proof that the rollups say what the events say, and repair where they do not."""
 
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import connection
@@ -93,6 +94,6 @@ def rebuild(organization_id: int) -> None:
         )
 
 
-def _parameters(organization_id: int, now: datetime | None = None) -> dict[str, object]:
+def _parameters(organization_id: int, now: datetime | None = None) -> dict[str, Any]:
     zone = ZoneInfo(Organization.objects.get(id=organization_id).timezone)
     return {"organization": organization_id, "size": bucket_size(zone, now or timezone.now())}

@@ -28,7 +28,8 @@ class Migration(migrations.Migration):
                 _role(DOOR_ROLE, "NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE"),
                 # A member may hand functions to the role; the application's login must be able to take its own role.
                 f"DO $$ BEGIN EXECUTE format('GRANT {DOOR_ROLE} TO %I', current_user);"
-                f" IF current_user <> '{APPLICATION_ROLE}' AND NOT pg_has_role(current_user, '{APPLICATION_ROLE}', 'SET')"
+                f" IF current_user <> '{APPLICATION_ROLE}'"
+                f" AND NOT pg_has_role(current_user, '{APPLICATION_ROLE}', 'SET')"
                 f" THEN EXECUTE format('GRANT {APPLICATION_ROLE} TO %I', current_user); END IF; END $$",
                 f"GRANT USAGE ON SCHEMA public TO {APPLICATION_ROLE}",
                 f"GRANT USAGE, CREATE ON SCHEMA public TO {DOOR_ROLE}",

@@ -29,7 +29,7 @@ def main() -> None:
             "waiting": InboxBatch.objects.count(),
             "claims": Claim.objects.count(),
             "events": [event_id for event_id, _ in events],
-            "cost": sum(cost for _, cost in events),
+            "cost": sum(cost or 0 for _, cost in events),
             "ledger": {row["budget__scope_type"]: int(row["spent"]) for row in ledger},
             "alerts": list(Alert.objects.values_list("dedup_key", flat=True)),
             "differences": differences(organization_id),

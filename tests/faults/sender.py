@@ -17,7 +17,7 @@ class Sender(threading.Thread):
     def __init__(self, port: int, secret: str, *, name: str, seed: int) -> None:
         super().__init__(name=name, daemon=True)
         self._port, self._secret = port, secret
-        self._draw = random.Random(seed)  # noqa: S311
+        self._draw = random.Random(seed)
         self._stopped = threading.Event()
         self.sent: list[str] = []
         self.acknowledged: list[str] = []

@@ -23,7 +23,7 @@ class Killer:
 
     def __init__(self, product: Product, seed: int) -> None:
         self._product = product
-        self._draw = random.Random(seed)  # noqa: S311
+        self._draw = random.Random(seed)
         self._roots: dict[str, deque[float]] = {name: deque() for name in ("web", "worker", "postgres")}
         self.kills: Counter[str] = Counter()
 
@@ -83,7 +83,7 @@ def test_nothing_acknowledged_is_lost_or_doubled(seed: int, request: pytest.Fixt
         for sender in senders:
             sender.start()
         killer = Killer(product, seed)
-        pause = random.Random(seed)  # noqa: S311
+        pause = random.Random(seed)
         while killer.kills.total() < kills:
             time.sleep(pause.uniform(0.2, 1.5))
             assert product.process.poll() is None, product.log.read_text()[-3000:]

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.ingest.payloads import event
@@ -27,7 +26,10 @@ def request(product: Product, secret: str, body: Any, **headers: str) -> tuple[i
     connection = http.client.HTTPConnection("127.0.0.1", product.port, timeout=30)
     try:
         connection.request(
-            "POST", "/api/v1/events", body, {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"} | headers
+            "POST",
+            "/api/v1/events",
+            body,
+            {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"} | headers,
         )
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read())
@@ -43,7 +45,9 @@ def chunks(total: int) -> Iterator[bytes]:
 def web_memory(product: Product) -> int:
     """Bytes resident in the web server's processes."""
     masters = [process for process in product.programs() if any("gunicorn" in part for part in process.cmdline())]
-    return sum(process.memory_info().rss for master in masters for process in [master, *master.children(recursive=True)])
+    return sum(
+        process.memory_info().rss for master in masters for process in [master, *master.children(recursive=True)]
+    )
 
 
 def test_a_chunked_body_is_read(product: Product, secret: str) -> None:

@@ -123,7 +123,10 @@ def test_counts_of_another_type(send: Any, tenant: Tenant, raw: str) -> None:
 
 @pytest.mark.parametrize(
     "cost",
-    ["0.1234567890123", " 0.1 ", "1E+2", 0.30000000000000004, "NaN", "sNaN", "Infinity", "-5", -5, "", "1_0", "٣", "01", "+1", True],
+    [
+        "0.1234567890123", " 0.1 ", "1E+2", 0.30000000000000004, "NaN", "sNaN", "Infinity", "-5", -5, "", "1_0", "٣",
+        "01", "+1", True,
+    ],
 )  # fmt: skip
 def test_costs_that_are_no_plain_decimal(send: Any, tenant: Tenant, cost: Any) -> None:
     problem = assert_problem(send({"events": [event(cost=cost)]}), 422, "validation-error", tenant)
@@ -303,8 +306,8 @@ def test_unknown_query_parameters(tenant: Tenant, client: Client) -> None:
 @pytest.mark.parametrize(
     "authorization",
     [
-        None, "Bearer", "Bearer  ", "Basic x", "Bearer x' OR '1'='1", "Bearer '; SELECT pg_sleep(10)--", "Bearer chk_live_",
-        "Bearer chk_live_" + "0" * 50, "Bearer \u0661", "chk_live_x",
+        None, "Bearer", "Bearer  ", "Basic x", "Bearer x' OR '1'='1", "Bearer '; SELECT pg_sleep(10)--",
+        "Bearer chk_live_", "Bearer chk_live_" + "0" * 50, "Bearer \u0661", "chk_live_x",
     ],
 )  # fmt: skip
 def test_credentials_that_are_none(tenant: Tenant, client: Client, authorization: str | None) -> None:

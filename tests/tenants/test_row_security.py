@@ -62,9 +62,12 @@ def test_a_scope_shows_its_own_organization_only(tenant: Tenant, stranger: Tenan
 
 
 def test_a_row_of_another_organization_cannot_be_written(tenant: Tenant, stranger: Tenant) -> None:
-    with organization_scope(tenant.id):
-        with pytest.raises(ProgrammingError, match="row-level security"), transaction.atomic():
-            Team.objects.create(organization=stranger.organization, name="Trojan", slug="trojan")
+    with (
+        organization_scope(tenant.id),
+        pytest.raises(ProgrammingError, match="row-level security"),
+        transaction.atomic(),
+    ):
+        Team.objects.create(organization=stranger.organization, name="Trojan", slug="trojan")
     with organization_scope(stranger.id):
         assert not Team.objects.filter(slug="trojan").exists()
 
