@@ -109,7 +109,8 @@ def test_filters(tenant: Tenant, call: Caller, now: datetime, query: str, titles
     [
         "limit=0", "limit=101", "limit=1000000000", "limit=x", "limit=-1", "page_size=10", "order=password",
         "fields=sealed_url", "created__gte=x", "severity=loud", "severity=", "kind=x", "acknowledged=1",
-        "cursor=x", "cursor=%00", "cursor=W10", "cursor=WzFlNDAwLCAxXQ", "cursor=Wzk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OSwgMV0",
+        "cursor=x", "cursor=%00", "cursor=W10",
+        "cursor=WzFlNDAwLCAxXQ", "cursor=Wzk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OSwgMV0",
         "severity=info&severity=info",
     ],
 )  # fmt: skip
