@@ -27,6 +27,9 @@ from bench.workload import bodies  # noqa: E402
 from budgets.services import Measure, budget_create  # noqa: E402
 from ingest import pipeline  # noqa: E402
 from ingest.models import InboxBatch  # noqa: E402
+from pricing.rate import Rate as PricingRate  # noqa: E402
+from pricing.terms import Tier  # noqa: E402
+from pricing.usage_buckets import Buckets  # noqa: E402
 from tenants.access import organization_scope  # noqa: E402
 from tenants.models import Organization, Team, User, VirtualKey  # noqa: E402
 from tenants.services import organization_create, virtual_key_issue  # noqa: E402
@@ -58,6 +61,7 @@ def main() -> None:
     _line("settled (backlog, one worker)", settled, "bare binary COPY", copied)
     _line("end to end (all processes at once)", together, "bare binary COPY", copied)
     _line("end to end (all processes at once)", together, "bulk_create(ignore_conflicts)", bulk)
+    _line("rating (one core)", _rate(events), "target", Rate(200_000, 1.0))
 
 
 def _line(name: str, rate: Rate, limit_name: str, limit: Rate) -> None:
@@ -123,6 +127,17 @@ def _end_to_end(url: str, secret: str, organization: Organization, log: Path, ev
         while _waiting(organization):
             time.sleep(0.02)
         return Rate(events, time.perf_counter() - started)
+
+
+def _rate(events: int) -> Rate:
+    """The pure price step: a long-context model, mixed buckets."""
+    tiers: list[Tier] = [{"above_input_tokens": 200_000, "units": {"input": "6", "output": "22.5"}}]
+    rate = PricingRate({"input": "3", "output": "15", "cache_read": "0.3"}, tiers)
+    buckets = [Buckets(n, cache_read=n % 7, output=n % 300, reasoning_output=n % 11) for n in range(events)]
+    started = time.perf_counter()
+    for item in buckets:
+        rate.cost(item)
+    return Rate(events, time.perf_counter() - started)
 
 
 def _waiting(organization: Organization) -> bool:
