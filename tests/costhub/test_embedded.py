@@ -61,9 +61,9 @@ def test_a_command_gets_servers_and_its_exit_code_comes_back(run: Run) -> None:
 
 
 def test_a_command_that_does_not_exist_is_told_in_a_sentence(run: Run, home: Home) -> None:
-    ran = run("no-such-command")
+    ran = run("/no/such/command")
     assert ran.returncode == 127
-    assert ran.stderr.splitlines() == ["costhub: cannot run no-such-command: No such file or directory"]
+    assert ran.stderr.splitlines() == ["costhub: cannot run /no/such/command: No such file or directory"]
     assert servers_of(home) == []
 
 
