@@ -26,12 +26,17 @@ Sums = list[int]
 
 DIMENSIONS = ("total", "provider", "model", "team", "virtual_key")
 HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
+HALF_A_YEAR = timedelta(days=182)
 
 
 def bucket_size(zone: ZoneInfo, at: datetime) -> timedelta:
-    """An hour, or a quarter where the zone's clocks are not whole hours from UTC: its days then cut hours in two."""
-    offset = at.astimezone(zone).utcoffset() or timedelta()
-    return HOUR if offset % HOUR == timedelta() else QUARTER
+    """An hour, or a quarter where the zone's clocks, in summer or winter, are not whole hours from UTC.
+
+    The days of such a zone cut hours in two. Both halves of the year count, because Lord Howe Island moves its clocks
+    by half an hour and a grain that changed with them would not add up.
+    """
+    offsets = [moment.astimezone(zone).utcoffset() or timedelta() for moment in (at, at + HALF_A_YEAR)]
+    return HOUR if all(offset % HOUR == timedelta() for offset in offsets) else QUARTER
 
 
 def bucket_of(time: datetime, size: timedelta) -> datetime:
