@@ -22,7 +22,7 @@ def crossed(spent: int | Decimal, limit: int, thresholds: Sequence[int], *, fire
 
 def percent(spent: int | Decimal, limit: int) -> Decimal:
     """The share of the limit that is spent, in percent, cut (not rounded) to one decimal: 99.99 is not yet 100."""
-    return Decimal(int(spent) * 1000 // limit) / 10
+    return Decimal(int(spent) * 1000 // limit).scaleb(-1)
 
 
 def run_rate(spent: int | Decimal, elapsed: Decimal) -> int | None:

@@ -34,6 +34,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "unsupported-media-type": (415, "The content type is not supported"),
     "validation-error": (422, "Request is not valid"),
     "url-not-allowed": (422, "The URL is not allowed"),
+    "precondition-required": (428, "Say which version you mean to change"),
     "rate-limited": (429, "Too many requests"),
     "internal-error": (500, "Something went wrong on our side"),
     "unavailable": (503, "Not available right now"),

@@ -1,7 +1,6 @@
 """Every URL of CostHub, by app."""
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
-
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from costhub import health
@@ -11,6 +10,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
+    path("api/v1/", include("budgets.api_urls")),
     path("api/v1/", include("ingest.api_urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),

@@ -1,0 +1,215 @@
+"""Budgets over the API."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from budgets.models import Budget, Scope
+from budgets.selectors import BudgetState, states_of
+from budgets.serializers import (
+    BUDGET_PAGE,
+    DEFAULT_THRESHOLDS,
+    BudgetChangeSerializer,
+    BudgetCreateSerializer,
+    BudgetSerializer,
+)
+from budgets.services import Measure, budget_archive, budget_create, budget_update
+from common.api import decode_cursor, encode_cursor, page_limit, page_of, problems, query_parameters
+from common.ids import parse_id
+from common.problems import Fault, Problem, invalid
+from tenants.api_base import TenantAPIView, object_of
+from tenants.models import Organization, Team, VirtualKey
+
+IF_MATCH = OpenApiParameter(
+    "If-Match", str, OpenApiParameter.HEADER, description='The ETag of the version you saw, e.g. "3", or *.'
+)
+ETAG = OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 201], description="The version.")
+PRECONDITIONS = (
+    ' Name the version you saw in `If-Match` (`"3"`, from the ETag), or `*` for whichever it is now: 428 without it,'
+    " 412 with the budget as it stands in `current` when somebody else was faster."
+)
+# RFC 9110: entity tags in quotes, with commas between them.
+_ENTITY_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
+
+
+class BudgetsView(TenantAPIView):
+    scopes = {"GET": "budgets:read", "POST": "budgets:write"}
+
+    @extend_schema(
+        operation_id="budgets_list",
+        summary="Budgets in force, oldest first",
+        parameters=[
+            OpenApiParameter("limit", int, description="1 to 100"),
+            OpenApiParameter("cursor", str, description="`next` of the page before"),
+        ],
+        responses={200: BUDGET_PAGE, **problems()},
+    )
+    def get(self, request: Request) -> Response:
+        given = query_parameters(request, frozenset({"limit", "cursor"}))
+        limit = page_limit(given)
+        (after,) = decode_cursor(given["cursor"], (int,)) if "cursor" in given else (0,)
+        found = list(_in_force(self).filter(id__gt=min(after, 2**63 - 1)).order_by("id")[: limit + 1])
+        rows = [_shape(state) for state in states_of(found, timezone.now())]
+        return page_of(rows, limit=limit, cursor=encode_cursor(found[limit - 1].id) if len(found) > limit else None)
+
+    @extend_schema(
+        operation_id="budgets_create",
+        summary="Set a budget",
+        description="It counts the current period from its start. Thresholds that were reached before do not fire."
+        " A limit above that of a wider budget of the same kind of period is refused.",
+        request=BudgetCreateSerializer,
+        parameters=[ETAG],
+        responses={201: BudgetSerializer, **problems(400, 415)},
+    )
+    def post(self, request: Request) -> Response:
+        query_parameters(request, frozenset())
+        serializer = BudgetCreateSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        given = serializer.validated_data
+        organization, now = self.organization(), timezone.now()
+        budget = budget_create(
+            organization=organization,
+            name=given["name"],
+            measure=_measure(given, organization),
+            limit=given["limit"],
+            thresholds=given.get("thresholds", list(DEFAULT_THRESHOLDS)),
+            actor=self.token(),
+            now=now,
+        )
+        answer = _answer(budget, now, status=201)
+        answer["Location"] = f"/api/v1/budgets/{budget.id}"
+        return answer
+
+
+class BudgetView(TenantAPIView):
+    scopes = {"GET": "budgets:read", "PATCH": "budgets:write", "DELETE": "budgets:write"}
+
+    @extend_schema(
+        operation_id="budgets_get",
+        summary="One budget and where it stands",
+        parameters=[ETAG],
+        responses={200: BudgetSerializer, **problems(404)},
+    )
+    def get(self, request: Request, identifier: str) -> Response:
+        query_parameters(request, frozenset())
+        return _answer(object_of(_in_force(self), identifier), timezone.now())
+
+    @extend_schema(
+        operation_id="budgets_change",
+        summary="Change name, limit or thresholds",
+        description="What a budget measures is fixed: for another scope or period archive it and make another."
+        + PRECONDITIONS,
+        request=BudgetChangeSerializer,
+        parameters=[IF_MATCH, ETAG],
+        responses={200: BudgetSerializer, **problems(400, 404, 412, 415, 428)},
+    )
+    def patch(self, request: Request, identifier: str) -> Response:
+        query_parameters(request, frozenset())
+        budget, now = object_of(_in_force(self), identifier), timezone.now()
+        version = _matched(request, budget, now)
+        serializer = BudgetChangeSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        unchanged = {"name": budget.name, "limit": budget.limit, "thresholds": budget.thresholds}
+        try:
+            changed = budget_update(
+                organization=self.organization(),
+                budget=budget,
+                version=version,
+                actor=self.token(),
+                now=now,
+                **(unchanged | serializer.validated_data),
+            )
+        except Problem as problem:
+            raise _stale(self, identifier, now) if problem.slug == "stale-write" else problem from problem
+        return _answer(changed, now)
+
+    @extend_schema(
+        operation_id="budgets_archive",
+        summary="Take a budget out of force",
+        description="It stops counting; its history stays." + PRECONDITIONS,
+        parameters=[IF_MATCH],
+        responses={204: OpenApiResponse(description="It is out of force."), **problems(404, 412, 428)},
+    )
+    def delete(self, request: Request, identifier: str) -> Response:
+        query_parameters(request, frozenset())
+        budget, now = object_of(_in_force(self), identifier), timezone.now()
+        version = _matched(request, budget, now)
+        try:
+            budget_archive(
+                organization=self.organization(), budget=budget, version=version, actor=self.token(), now=now
+            )
+        except Problem as problem:
+            raise _stale(self, identifier, now) if problem.slug == "stale-write" else problem from problem
+        return Response(status=204)
+
+
+def _in_force(view: TenantAPIView) -> QuerySet[Budget]:
+    return Budget.objects.in_force().with_scope().filter(organization_id=view.caller.organization_id)
+
+
+def _shape(state: BudgetState) -> dict[str, Any]:
+    return dict(BudgetSerializer(state).data)
+
+
+def _answer(budget: Budget, now: datetime, *, status: int = 200) -> Response:
+    (state,) = states_of([budget], now)
+    answer = Response(_shape(state), status=status)
+    answer["ETag"] = f'"{budget.version}"'
+    return answer
+
+
+def _matched(request: Request, budget: Budget, now: datetime) -> int:
+    """The version that the caller means to change; Problem 428 without If-Match, 412 when it is not this one."""
+    header = request.META.get("HTTP_IF_MATCH", "").strip()
+    if not header:
+        raise Problem("precondition-required", 'Send If-Match with the ETag of the version you saw, such as "3".')
+    strong = {tag for weak, tag in _ENTITY_TAG.findall(header) if not weak}
+    if header != "*" and str(budget.version) not in strong:
+        raise _stale_problem(budget, now)
+    return budget.version
+
+
+def _stale(view: TenantAPIView, identifier: str, now: datetime) -> Problem:
+    return _stale_problem(object_of(_in_force(view), identifier), now)
+
+
+def _stale_problem(budget: Budget, now: datetime) -> Problem:
+    (state,) = states_of([budget], now)
+    return Problem(
+        "stale-write",
+        "Somebody else changed this budget since; `current` is how it stands.",
+        headers={"ETag": f'"{budget.version}"'},
+        extra={"current": _shape(state)},
+    )
+
+
+def _measure(given: dict[str, Any], organization: Organization) -> Measure:
+    scope, period = given["scope"], given["period"]
+    return Measure(
+        scope_type=scope["type"],
+        team=_named(Team, Scope.TEAM, scope, organization),
+        virtual_key=_named(VirtualKey, Scope.VIRTUAL_KEY, scope, organization),
+        period=period["type"],
+        timezone=period.get("timezone", organization.timezone),
+        week_start=period.get("week_start", "monday"),
+    )
+
+
+def _named(model: type[Any], kind: Scope, scope: dict[str, Any], organization: Organization) -> Any:
+    """The team or key that the scope names; a foreign one is as unknown as one that does not exist."""
+    if scope["type"] == Scope.ORGANIZATION and scope.get("id", str(organization.id)) != str(organization.id):
+        raise invalid(Fault("/scope/id", "unknown_reference", "is not this organization; leave it out"))
+    if scope["type"] != kind:
+        return None
+    if "id" not in scope:
+        raise invalid(Fault("/scope/id", "required", "names the team or key to limit"))
+    found = model.objects.filter(organization=organization, id=parse_id(scope["id"])).first()
+    if found is None:
+        raise invalid(Fault("/scope/id", "unknown_reference", f"is not a {kind.label.lower()} of this organization"))
+    return found

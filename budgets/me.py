@@ -1,0 +1,80 @@
+"""GET /api/v1/me: what the holder of a virtual key may know about itself."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from budgets.selectors import budgets_applying, states_of
+from budgets.serializers import ME, BudgetSerializer, MePeriodSerializer, MeSpendSerializer
+from common.api import problems, query_parameters
+from common.periods import Period, PeriodKind, period_at
+from tenants.api_base import TenantAPIView
+from tenants.models import VirtualKey
+from usage.selectors import Dimension, SpendQuery, total
+
+# No event can be older: the partitions of usage begin here.
+BEGINNING = datetime(2015, 1, 1, tzinfo=UTC)
+
+
+class MeView(TenantAPIView):
+    scopes = {"GET": "me"}
+
+    @extend_schema(
+        operation_id="me",
+        summary="The calling virtual key: its spend, its budgets, what is left",
+        description="For virtual keys only; an access token gets 403. `day` and `month` are the current ones in the"
+        " organization's time zone, `total` is all there ever was. Usage counts once it is settled, within seconds."
+        " `budgets` are all that the key's usage counts in, the organization's first.",
+        responses={200: OpenApiResponse(ME), **problems()},
+    )
+    def get(self, request: Request) -> Response:
+        query_parameters(request, frozenset())
+        now = timezone.now()
+        key = VirtualKey.objects.select_related("team", "organization").get(
+            organization_id=self.caller.organization_id, id=self.caller.credential_id
+        )
+        budgets = budgets_applying(organization_id=key.organization_id, team_id=key.team_id, virtual_key_id=key.id)
+        return Response(
+            _names(key)
+            | {
+                "spend": _spend(key, now),
+                "budgets": [BudgetSerializer(state).data for state in states_of(budgets, now)],
+            }
+        )
+
+
+def _names(key: VirtualKey) -> dict[str, Any]:
+    organization, team = key.organization, key.team
+    return {
+        "organization": {
+            "id": str(organization.id),
+            "slug": organization.slug,
+            "name": organization.name,
+            "timezone": organization.timezone,
+        },
+        "team": {"id": str(team.id), "slug": team.slug, "name": team.name},
+        "virtual_key": {"id": str(key.id), "name": key.name, "mode": key.mode, "expires_at": key.expires_at},
+    }
+
+
+def _spend(key: VirtualKey, now: datetime) -> dict[str, Any]:
+    zone = ZoneInfo(key.organization.timezone)
+    day, month = period_at(PeriodKind.DAY, now, zone), period_at(PeriodKind.MONTH, now, zone)
+    always = Period(BEGINNING, max(day.end, month.end))
+    return {
+        "day": MePeriodSerializer(_sums(key, day)).data,
+        "month": MePeriodSerializer(_sums(key, month)).data,
+        "total": MeSpendSerializer(_sums(key, always)).data,
+    }
+
+
+def _sums(key: VirtualKey, period: Period) -> dict[str, Any]:
+    filters = {Dimension.VIRTUAL_KEY: [str(key.id)]}
+    spend = total(SpendQuery(key.organization_id, period.start, period.end, filters=filters))
+    return {"start": period.start, "end": period.end, **asdict(spend)}
