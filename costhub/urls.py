@@ -10,6 +10,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
+    path("", include("alerts.urls")),
+    path("api/v1/", include("alerts.api_urls")),
     path("api/v1/", include("budgets.api_urls")),
     path("api/v1/", include("ingest.api_urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),

@@ -32,6 +32,8 @@ class Migration(migrations.Migration):
                 f" AND NOT pg_has_role(current_user, '{APPLICATION_ROLE}', 'SET')"
                 f" THEN EXECUTE format('GRANT {APPLICATION_ROLE} TO %I', current_user); END IF; END $$",
                 f"GRANT USAGE ON SCHEMA public TO {APPLICATION_ROLE}",
+                # Made before this migration; commands look into it to warn of migrations that were not applied.
+                f"GRANT SELECT ON django_migrations TO {APPLICATION_ROLE}",
                 f"GRANT USAGE, CREATE ON SCHEMA public TO {DOOR_ROLE}",
                 "ALTER DEFAULT PRIVILEGES IN SCHEMA public"
                 f" GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {APPLICATION_ROLE}",
