@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -17,12 +18,25 @@ from costhub.embedded.postgres import Postgres
 from costhub.embedded.redis import Redis
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+WRITE = """
+import os, psycopg, redis
+with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as connection:
+    connection.execute("CREATE TABLE kept (n int)")
+    connection.execute("INSERT INTO kept VALUES (42)")
+redis.Redis.from_url(os.environ["REDIS_URL"]).set("kept", 42)
+"""
+READ = """
+import os, psycopg, redis
+with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as connection:
+    print(connection.execute("SELECT n FROM kept").fetchone()[0], end=" ")
+print(redis.Redis.from_url(os.environ["REDIS_URL"]).get("kept").decode())
+"""
 OURS = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "COSTHUB_HOME", "BASE_URL")
 
 
-@pytest.fixture
-def home() -> Iterator[Home]:
-    """A new home that PostgreSQL's account can reach (pytest's own folders are closed to it)."""
+@contextmanager
+def new_home() -> Iterator[Home]:
+    """A home that PostgreSQL's account can reach (pytest's own folders are closed to it)."""
     folder = Path(tempfile.mkdtemp(prefix="costhub-test-", dir="/tmp"))
     folder.chmod(0o755)
     home = Home.at(folder / "home")
@@ -32,6 +46,33 @@ def home() -> Iterator[Home]:
         Redis(home).end_leftovers()
     for path in (folder, home.runtime, home.shared_postgres.parent):
         shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    """A home where nothing was ever started."""
+    with new_home() as home:
+        yield home
+
+
+@pytest.fixture(scope="session")
+def written_once() -> Iterator[Home]:
+    with new_home() as home:
+        subprocess.run(command(home, *python(WRITE)), cwd=CHECKOUT, env=environment(), check=True, timeout=60)
+        yield home
+
+
+@pytest.fixture
+def written(home: Home, written_once: Home) -> Home:
+    """`home` after a first run in which WRITE put 42 into both servers; copied, since making it takes seconds."""
+    home.create()
+    for folder in (written_once.redis, written_once.postgres):
+        subprocess.run(["cp", "-a", folder, home.path], check=True)
+    return home
+
+
+def python(code: str) -> tuple[str, str, str]:
+    return (sys.executable, "-c", code)
 
 
 def environment(**more: str) -> dict[str, str]:
