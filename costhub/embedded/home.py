@@ -144,12 +144,15 @@ def secrets(home: Path) -> dict[str, str]:
     layout = Home.at(home)
     layout.create()
     path = layout.path / "secrets.json"
-    found = _read_secrets(path)
-    if found.keys() >= SECRET_BYTES.keys():
-        return found
-    with _exclusive(layout.path / "secrets.lock"):
-        found = _new_secrets() | _read_secrets(path)
-        _write_atomically(path, json.dumps(found, indent=1) + "\n")
+    try:
+        found = _read_secrets(path)
+        if found.keys() >= SECRET_BYTES.keys():
+            return found
+        with _exclusive(layout.path / "secrets.lock"):
+            found = _new_secrets() | _read_secrets(path)
+            _write_atomically(path, json.dumps(found, indent=1) + "\n")
+    except OSError as error:
+        raise EmbeddedError(f"CostHub cannot read or write {path}: {error.strerror}.") from error
     return found
 
 

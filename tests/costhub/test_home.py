@@ -95,6 +95,12 @@ def test_damaged_secrets_are_never_replaced(tmp_path: Path, content: str) -> Non
     assert path.read_text() == content
 
 
+def test_secrets_that_cannot_be_read_are_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "secrets.json").mkdir()
+    with pytest.raises(EmbeddedError, match=r"cannot read or write .*/secrets.json: Is a directory\.$"):
+        secrets(tmp_path)
+
+
 def test_a_home_has_one_holder_until_it_lets_go(tmp_path: Path) -> None:
     home = Home.at(tmp_path)
     sentence = f"already running on {tmp_path} \\(process {os.getpid()}\\)"
