@@ -3,15 +3,24 @@
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from costhub import health
+from costhub import health, onboarding
 from costhub.errors import unknown_api_path
+from costhub.events_api import EventsView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
+    path("", onboarding.home, name="home"),
+    path("accounts/", include("allauth.account.urls")),
+    path("organizations/new", onboarding.create, name="organization_create"),
+    path("o/<slug:org_slug>/settings", onboarding.settings, name="settings"),
+    path("", include("tenants.urls")),
     path("", include("alerts.urls")),
+    path("api/v1/", include("tenants.api_urls")),
     path("api/v1/", include("alerts.api_urls")),
+    path("api/v1/events", EventsView.as_view(), name="api-events"),
+    path("api/v1/", include("analytics.api_urls")),
     path("api/v1/", include("budgets.api_urls")),
     path("api/v1/", include("ingest.api_urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),

@@ -1,0 +1,167 @@
+"""Spend out: sums by what people ask for, and the single events they are made of."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, fields, replace
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from analytics.api_parameters import FILTERS, bounded, moment, name_checked, spend_query, usage_filters
+from analytics.serializers import EVENT_PAGE, SPEND, EventSerializer, SpendRowSerializer, SpendSerializer, rfc3339
+from common.api import decode_cursor, encode_cursor, page_limit, page_of, problems, query_parameters
+from common.periods import PeriodKind, period_at
+from common.problems import Fault, invalid
+from tenants.api_base import TenantAPIView
+from usage.models import UsageEvent
+from usage.rollup import HOUR
+from usage.selectors import Dimension, Interval, Spend, SpendQuery, SpendRow, spend
+
+MAX_ROWS = 20_000
+UNPRICED = {"true": True, "false": False}
+FILTER_PARAMETERS = [
+    OpenApiParameter("provider", str),
+    OpenApiParameter("model", str),
+    OpenApiParameter("team", str, description="id; every team below it counts too"),
+    OpenApiParameter("virtual_key", str, description="id"),
+    OpenApiParameter("from", str, description="RFC 3339 time, or a date in the zone; included"),
+    OpenApiParameter("to", str, description="RFC 3339 time, or a date in the zone; not included"),
+]
+
+
+class SpendView(TenantAPIView):
+    scopes = {"GET": "usage:read"}
+
+    @extend_schema(
+        operation_id="spend",
+        summary="What was spent, by time and dimension",
+        description="From rollups by the hour: a range that begins or ends within an hour is widened, and `from` and"
+        " `to` say to what. Without `from` it begins with the current month, without `to` it ends now. Hours are hours"
+        " of UTC; days, weeks (from Monday) and months are those of the time zone, the organization's by default."
+        f" Answers of up to {MAX_ROWS} rows are given, by time and then by cost, highest first.",
+        parameters=[
+            *FILTER_PARAMETERS,
+            OpenApiParameter("interval", str, enum=list(Interval), description="without it: one row per group"),
+            OpenApiParameter("group_by", str, description=f"with commas between: {', '.join(Dimension)}"),
+            OpenApiParameter("timezone", str, description="IANA zone"),
+        ],
+        responses={200: SPEND, **problems()},
+    )
+    def get(self, request: Request) -> Response:
+        given = query_parameters(request, FILTERS | {"from", "to", "interval", "group_by", "timezone"})
+        organization = self.organization()
+        query = spend_query(given, organization, timezone.now())
+        with bounded():
+            groups = spend(replace(query, interval=None))
+            rows = groups if query.interval is None else spend(_small_enough(query, len(groups)))
+        if len(groups) > MAX_ROWS:
+            raise invalid(
+                Fault("/group_by", "too_many", f"these are {len(groups)} groups; at most {MAX_ROWS} are given")
+            )
+        return Response(
+            {
+                "from": rfc3339(query.start),
+                "to": rfc3339(query.end),
+                "timezone": given.get("timezone", organization.timezone),
+                "data": [_shape(row, query) for row in rows],
+                "next": None,
+                "total": SpendSerializer(_sum(row.spend for row in groups)).data,
+            }
+        )
+
+
+class EventsListView(TenantAPIView):
+    scopes = {"GET": "usage:read"}
+
+    @extend_schema(
+        operation_id="events_list",
+        summary="Settled events, newest first",
+        description="An event appears once it is settled, within seconds of its acceptance.",
+        parameters=[
+            *FILTER_PARAMETERS,
+            OpenApiParameter("unpriced", str, enum=list(UNPRICED)),
+            OpenApiParameter("limit", int, description="1 to 100"),
+            OpenApiParameter("cursor", str, description="`next` of the page before"),
+        ],
+        responses={200: EVENT_PAGE, **problems()},
+    )
+    def get(self, request: Request) -> Response:
+        given = query_parameters(request, FILTERS | {"from", "to", "unpriced", "limit", "cursor"})
+        limit = page_limit(given)
+        with bounded():
+            found = list(self._events(given).order_by("-time", "-event_id")[: limit + 1])
+        rows = [dict(EventSerializer(event).data) for event in found]
+        last = found[limit - 1] if len(found) > limit else None
+        cursor = None if last is None else encode_cursor(last.time.isoformat(), last.event_id)
+        return page_of(rows, limit=limit, cursor=cursor)
+
+    def _events(self, given: dict[str, str]) -> QuerySet[UsageEvent]:
+        events = UsageEvent.objects.filter(organization_id=self.caller.organization_id)
+        for dimension, values in usage_filters(given, self.caller.organization_id).items():
+            column = f"{dimension}_id" if dimension in {Dimension.TEAM, Dimension.VIRTUAL_KEY} else dimension.value
+            events = events.filter(**{f"{column}__in": values})
+        zone = ZoneInfo(self.organization().timezone)
+        for name, lookup in (("from", "time__gte"), ("to", "time__lt")):
+            edge = moment(given, name, zone)
+            events = events if edge is None else events.filter(**{lookup: edge})
+        if "unpriced" in given:
+            if given["unpriced"] not in UNPRICED:
+                raise invalid(Fault("/unpriced", "invalid", f"must be one of {', '.join(UNPRICED)}"))
+            events = events.filter(cost__isnull=UNPRICED[given["unpriced"]])
+        return events.filter(_after(given["cursor"])) if "cursor" in given else events
+
+
+def _after(cursor: str) -> Q:
+    """What comes after the event of a cursor."""
+    text, event_id = decode_cursor(cursor, (str, str))
+    try:
+        time = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise invalid(Fault("/cursor", "invalid", "is not a cursor")) from error
+    name_checked({"cursor": event_id}, "cursor")
+    return Q(time__lte=time) & (Q(time__lt=time) | Q(event_id__lt=event_id))
+
+
+def _small_enough(query: SpendQuery, groups: int) -> SpendQuery:
+    """The query, when it cannot have more rows than are given; Problem 422 otherwise."""
+    shortest = {Interval.HOUR: HOUR, Interval.DAY: 23 * HOUR, Interval.WEEK: 167 * HOUR, Interval.MONTH: 671 * HOUR}
+    intervals = int((query.end - query.start) / shortest[query.interval or Interval.HOUR]) + 2
+    if groups * intervals > MAX_ROWS:
+        detail = (
+            f"up to {groups * intervals} rows; at most {MAX_ROWS} are given: group less, or ask for a shorter range"
+        )
+        raise invalid(Fault("/group_by", "too_many", detail))
+    return query
+
+
+def _shape(row: SpendRow, query: SpendQuery) -> dict[str, Any]:
+    start, end = query.start, query.end
+    if row.start is not None and query.interval is not None:
+        start, end = _interval(row.start, query.interval, query.zone)
+    return dict(
+        SpendRowSerializer(
+            {
+                "start": max(start, query.start),
+                "end": min(end, query.end),
+                "group": {dimension.value: value for dimension, value in row.group.items()},
+                **asdict(row.spend),
+            }
+        ).data
+    )
+
+
+def _interval(start: datetime, interval: Interval, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    if interval is Interval.HOUR:
+        return start, start + HOUR
+    period = period_at(PeriodKind(interval.value), start, zone)
+    return period.start, period.end
+
+
+def _sum(spends: Iterable[Spend]) -> Spend:
+    spends = list(spends)
+    return Spend(*(sum(getattr(each, field.name) for each in spends) for field in fields(Spend)))
