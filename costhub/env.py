@@ -41,7 +41,8 @@ def number(name: str, default: int, *, minimum: int, maximum: int, env: Mapping[
 
 
 def words(name: str, default: str = "", *, env: Mapping[str, str] = os.environ) -> list[str]:
-    return [word.strip() for word in env.get(name, default).split(",") if word.strip()]
+    """The words of a comma-separated value; empty means not set."""
+    return [word.strip() for word in (env.get(name, "").strip() or default).split(",") if word.strip()]
 
 
 def key_bytes(name: str, value: str, length: int) -> bytes:
