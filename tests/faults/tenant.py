@@ -1,7 +1,8 @@
-"""`python -m tests.faults.tenant`: makes an organization with budgets and a key; prints what a client needs as JSON."""
+"""`python -m tests.faults.tenant [SLUG]`: makes an organization with budgets and a key; prints what a client needs as JSON."""
 
 import json
 import os
+import sys
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "costhub.settings")
 
@@ -15,7 +16,8 @@ from tests.factories import make_tenant, utc_now  # noqa: E402
 
 
 def main() -> None:
-    tenant = make_tenant("faults", timezone="Europe/Berlin")
+    slug = sys.argv[1] if len(sys.argv) > 1 else "faults"
+    tenant = make_tenant(slug, timezone="Europe/Berlin")
     with organization_scope(tenant.id):
         for measure in (
             Measure("organization", None, None, "month", "Europe/Berlin"),
@@ -26,7 +28,7 @@ def main() -> None:
                 organization=tenant.organization, name=measure.scope_type, measure=measure, limit=10**6,
                 thresholds=[50, 100], actor=tenant.owner, now=utc_now(),
             )  # fmt: skip
-    print(json.dumps({"organization": str(tenant.id), "secret": tenant.secret}))
+    print(json.dumps({"organization": str(tenant.id), "slug": slug, "secret": tenant.secret}))
 
 
 if __name__ == "__main__":
