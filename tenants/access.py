@@ -8,6 +8,7 @@ the organization from the URL and answers 404 to everybody who is not a member, 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import wraps
 from typing import Any, Concatenate
 
@@ -15,10 +16,16 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db import connection, transaction
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
-from tenants.models import AuditEntry, Membership, Organization, User
+from tenants.models import AuditEntry, Membership, Organization, Team, User
 from tenants.roles import Permission, Role, may
+
+# In the session: where `home` leads a member of several organizations.
+LAST_ORGANIZATION = "organization"
+REFUSED = "organization.refused"
+KNOCK_INTERVAL = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,10 @@ class Access:
 
     def may(self, permission: Permission) -> bool:
         return may(self.role, permission)
+
+    def team(self, team_id: int) -> Team:
+        """The organization's team of this id; Http404 for any other."""
+        return get_object_or_404(Team, organization=self.organization, id=team_id)
 
     def require(self, permission: Permission) -> None:
         if not self.may(permission):
@@ -90,21 +101,18 @@ def open_organization(user: User, slug: str) -> Access:
 
 
 def _record_stranger(user: User, slug: str) -> None:
-    """The organization a stranger knocked at learns of it; the stranger learns nothing."""
+    """The organization a stranger knocked at learns of it, once an hour; the stranger learns nothing."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT tenants_organization_id(%s)", [slug])
         (organization_id,) = cursor.fetchone()
     if organization_id is None:
         return
+    now = timezone.now()
+    knock = {"organization_id": organization_id, "actor_type": "user", "actor": user.email, "action": REFUSED}
     with organization_scope(organization_id):
-        AuditEntry.objects.create(
-            organization_id=organization_id,
-            at=timezone.now(),
-            actor_type="user",
-            actor=user.email,
-            action="organization.refused",
-            target=f"organization:{organization_id}",
-        )
+        # Whoever keeps knocking must not fill the trail, where the next stranger would be overlooked.
+        if not AuditEntry.objects.filter(**knock, at__gt=now - KNOCK_INTERVAL).exists():
+            AuditEntry.objects.create(**knock, at=now, target=f"organization:{organization_id}")
 
 
 Page = Callable[Concatenate[HttpRequest, Access, ...], HttpResponse]
@@ -124,6 +132,8 @@ def organization_page(permission: Permission = Permission.VIEW) -> Callable[[Pag
             access = open_organization(request.user, org_slug)
             access.require(permission)
             request.access = access  # type: ignore[attr-defined]
+            if request.session.get(LAST_ORGANIZATION) != org_slug:
+                request.session[LAST_ORGANIZATION] = org_slug
             with organization_scope(access.organization.id):
                 return page(request, access, **arguments)
 

@@ -3,7 +3,8 @@
 Tenant tables carry composite keys and row-level security that Django does not see: `common.tenant_tables`.
 """
 
-from typing import Any, ClassVar
+from datetime import datetime
+from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
@@ -107,8 +108,8 @@ class Invitation(TenantModel):
     invited_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=utc_now)
     expires_at = models.DateTimeField()
-    accepted_at = models.DateTimeField(null=True)
-    revoked_at = models.DateTimeField(null=True)
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -121,6 +122,23 @@ class Invitation(TenantModel):
         indexes = [models.Index(fields=["public_id"], name="invitation_by_public_id")]
 
 
+class CredentialState(models.TextChoices):
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+class CredentialQuerySet(models.QuerySet[Any]):
+    def in_state(self, state: str, now: datetime) -> Self:
+        """Credentials whose `state(now)` is this one."""
+        if state == CredentialState.REVOKED:
+            return self.filter(revoked_at__isnull=False)
+        present = self.filter(revoked_at__isnull=True)
+        if state == CredentialState.EXPIRED:
+            return present.filter(expires_at__lte=now)
+        return present.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now))
+
+
 class Credential(TenantModel):
     """What virtual keys and access tokens share: a public id to find them, a digest to prove them, an end."""
 
@@ -128,19 +146,21 @@ class Credential(TenantModel):
     public_id = models.CharField(max_length=12)
     digest = models.BinaryField(max_length=32)
     hint = models.CharField(max_length=20)
-    created_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(default=utc_now)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
+    objects = CredentialQuerySet.as_manager()
+
     class Meta:
         abstract = True
 
-    def state(self, now: Any) -> str:
-        """active, expired or revoked."""
+    def state(self, now: datetime) -> CredentialState:
         if self.revoked_at is not None:
-            return "revoked"
-        return "expired" if self.expires_at is not None and self.expires_at <= now else "active"
+            return CredentialState.REVOKED
+        ended = self.expires_at is not None and self.expires_at <= now
+        return CredentialState.EXPIRED if ended else CredentialState.ACTIVE
 
 
 class VirtualKey(Credential):
@@ -158,6 +178,26 @@ class VirtualKey(Credential):
 
     def __str__(self) -> str:
         return self.name
+
+
+class RetiredSecret(TenantModel):
+    """The secret a virtual key had before it was rotated; it proves the key until `ends_at`, so nobody is cut off."""
+
+    virtual_key = tenant_key(VirtualKey)
+    public_id = models.CharField(max_length=12)
+    digest = models.BinaryField(max_length=32)
+    hint = models.CharField(max_length=20)
+    created_at = models.DateTimeField(default=utc_now)
+    ends_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "public_id"], name="retiredsecret_public_id_unique"),
+        ]
+        indexes = [
+            models.Index(fields=["public_id"], name="retiredsecret_by_public_id"),
+            models.Index(fields=["organization", "virtual_key"], name="retiredsecret_by_key"),
+        ]
 
 
 class AccessToken(Credential):
