@@ -7,7 +7,7 @@ theme; `meta.slot` or `meta.token` of a trace lets the page's script draw the sa
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from html import escape
 from typing import Any
@@ -25,6 +25,8 @@ TOP_GROUPS = 7
 _HOVER_DATE = {"hour": "%a %-d %b, %H:%M", "day": "%a %-d %b %Y", "week": "week of %-d %b %Y", "month": "%B %Y"}
 _TICK_DATE = {"hour": "%H:%M\n%-d %b", "day": "%-d %b\n%Y", "week": "%-d %b\n%Y", "month": "%b\n%Y"}
 _MARGIN = {"l": 56, "r": 8, "t": 8, "b": 32}
+_LENGTH = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Entry:
     pattern: str
     cost: Number
     share: Decimal | None
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,20 @@ class Chart:
 
 
 def spend_over_time(
-    points: Iterable[SpendPoint], *, chart_id: str, title: str, dimension: str, interval: str, zone: ZoneInfo
+    points: Iterable[SpendPoint],
+    *,
+    chart_id: str,
+    title: str,
+    dimension: str,
+    interval: str,
+    zone: ZoneInfo,
+    span: tuple[datetime, datetime] | None = None,
+    links: Mapping[str, str] | None = None,
 ) -> Chart:
     """Stacked bars by interval in local time, the groups that cost most apart and the rest together as "Other".
 
-    An hour that the clocks repeat shares one bar with its twin.
+    An hour that the clocks repeat shares one bar with its twin. `span` holds the first and the last interval to show,
+    also where nothing was spent; `links` leads from a group to its own page.
     """
     sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     totals: dict[str, int] = defaultdict(int)
@@ -83,14 +95,16 @@ def spend_over_time(
     names = ranked(totals)
     merged = _merge(sums, names)
     drawn = palette.styles(dimension, merged)
-    entries = _entries(merged, drawn)
-    traces = [_bars(name, merged[name], drawn[name]) for name in merged]
+    entries = _entries(merged, drawn, links or {})
+    traces = [_bars(name, merged[name], drawn[name], interval) for name in merged]
     whole = sum(totals.values())
     return Chart(
         id=chart_id,
         title=title,
         summary=f"{title}: {usd(whole)} in total, {zone.key}",
-        figure=_figure(traces, barmode="stack", bargap=0.2, barcornerradius=2, xaxis=_dates(interval)),
+        figure=_figure(
+            traces, barmode="stack", barcornerradius=2, xaxis=_dates(interval) | _extent(span, interval, zone)
+        ),
         entries=entries,
     )
 
@@ -142,20 +156,34 @@ def _merge(sums: Mapping[str, Mapping[str, int]], names: Sequence[str]) -> dict[
     return {**merged, palette.OTHER: dict(other)} if other else merged
 
 
-def _entries(series: Mapping[str, Mapping[str, int]], drawn: Mapping[str, palette.Style]) -> list[Entry]:
+def _entries(
+    series: Mapping[str, Mapping[str, int]], drawn: Mapping[str, palette.Style], links: Mapping[str, str]
+) -> list[Entry]:
     totals = {name: sum(costs.values()) for name, costs in series.items()}
     whole = sum(totals.values())
     return [
-        Entry(name, drawn[name].slot, drawn[name].pattern, cost, share(cost, whole)) for name, cost in totals.items()
+        Entry(name, drawn[name].slot, drawn[name].pattern, cost, share(cost, whole), links.get(name, ""))
+        for name, cost in totals.items()
     ]
 
 
-def _bars(name: str, costs: Mapping[str, int], style: palette.Style) -> go.Bar:
+def _extent(span: tuple[datetime, datetime] | None, interval: str, zone: ZoneInfo) -> dict[str, Any]:
+    """Half a bar more on either side: bars stand centred on the start of their interval."""
+    if span is None:
+        return {}
+    half = _LENGTH[interval] / 2
+    first, last = (edge.astimezone(zone).replace(tzinfo=None) for edge in span)
+    return {"range": [(first - half).isoformat(), (last + half).isoformat()]}
+
+
+def _bars(name: str, costs: Mapping[str, int], style: palette.Style, interval: str) -> go.Bar:
     moments = sorted(costs)
     return go.Bar(
         name=_text(name),
         x=moments,
         y=[to_usd(costs[at]) for at in moments],
+        # Told outright: Plotly would guess it from the gaps, and of a single bar it cannot.
+        width=_LENGTH[interval] * 4 // 5 // _MILLISECOND if interval in _LENGTH else None,
         customdata=[usd(costs[at]) for at in moments],
         hovertemplate="%{customdata}",
         marker={"color": palette.LIGHT[style.slot], "pattern": {"shape": style.pattern}},

@@ -35,7 +35,7 @@ class SpendRowSerializer(SpendSerializer):
 
 
 SPEND = inline_serializer(
-    "Spend",
+    "SpendAnswer",
     {
         "from": serializers.DateTimeField(help_text="the range that was summed: as asked for, widened to whole hours"),
         "to": serializers.DateTimeField(),

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+from itertools import pairwise
 
 from common.money import NANO
 
@@ -32,6 +33,22 @@ def usd_exact(nano: Number | None) -> str:
     sign = MINUS if nano < 0 else ""
     dollars, rest = divmod(abs(int(nano)), NANO)
     return f"{sign}${dollars:,}.{f'{rest:09d}'.rstrip('0').ljust(2, '0')}"
+
+
+def usd_signed(nano: Number | None) -> str:
+    """A change of an amount: "+$3.10", "−$0.42", "±$0"."""
+    if nano is None:
+        return MISSING
+    return "±$0" if nano == 0 else usd(nano) if nano < 0 else f"+{usd(nano)}"
+
+
+def dollars(amount: Decimal | None) -> str:
+    """An exact amount in USD with every digit it has, at least cents: "$0.10", "$0.0002312345"."""
+    if amount is None:
+        return MISSING
+    whole, _, rest = f"{abs(amount):,f}".partition(".")
+    sign = MINUS if amount < 0 else ""
+    return f"{sign}${whole}.{rest.rstrip('0').ljust(2, '0')}"
 
 
 def usd_compact(nano: Number | None) -> str:
@@ -133,3 +150,19 @@ def ago(moment: datetime | None, now: datetime) -> str:
 def moment(value: datetime | None) -> str:
     """A moment with its zone written out: "23 Nov 2026, 19:00 UTC"."""
     return MISSING if value is None else f"{value:%-d %b %Y, %H:%M} {value.tzname()}"
+
+
+def clock(value: datetime | None) -> str:
+    """A moment to the second, in the zone it comes in: "23 Nov 2026, 19:00:05"."""
+    return MISSING if value is None else f"{value:%-d %b %Y, %H:%M:%S}"
+
+
+def seconds(length: int | None) -> str:
+    """A length of time in its two largest units at most: "0 s", "42 s", "3 min 5 s", "2 h 10 min", "3 d 4 h"."""
+    if length is None:
+        return MISSING
+    for (size, unit), (below, small) in pairwise(((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))):
+        if length >= size:
+            rest = length % size // below
+            return f"{length // size} {unit} {rest} {small}" if rest else f"{length // size} {unit}"
+    return f"{length} s"

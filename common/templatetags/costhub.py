@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from common import bars, display
+from common import bars, display, money
 from common.display import Number
 
 register = template.Library()
@@ -32,6 +32,24 @@ def usd(nano: object) -> str:
 @register.filter
 def usd_exact(nano: object) -> str:
     return display.usd_exact(_number(nano))
+
+
+@register.filter
+def usd_signed(nano: object) -> str:
+    return display.usd_signed(_number(nano))
+
+
+@register.filter
+def dollars(amount: object) -> str:
+    """An exact amount in USD, not in nano-USD."""
+    number = _number(amount)
+    return display.dollars(None if number is None else Decimal(number))
+
+
+@register.filter
+def to_usd(nano: object) -> str:
+    """For machines: "1.234567890"."""
+    return money.to_usd(_number(nano)) or ""
 
 
 @register.filter
@@ -62,6 +80,16 @@ def delta(current: object, previous: object) -> str:
 @register.filter
 def share(part: object, whole: object) -> Decimal | None:
     return display.share(_number(part), _number(whole))
+
+
+@register.filter
+def clock(moment: datetime | None) -> str:
+    return display.clock(moment or None)
+
+
+@register.filter
+def seconds(length: object) -> str:
+    return display.seconds(length if isinstance(length, int) else None)
 
 
 @register.filter

@@ -1,0 +1,202 @@
+"""The overview: spend of a range, what it is made of, and what moved it. Pure: rows in, what the page shows out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from analytics import palette
+from analytics.charts import Chart, SpendPoint, spend_over_time
+from analytics.figures import Compared, Part, grouped, total
+from analytics.filters import DIMENSIONS, LABELS, Asked
+from analytics.movers import Mover, movers
+from analytics.names import Directory
+from analytics.ranges import allowed_intervals, interval_starts
+
+TOP_ROWS = 7
+PLURALS = {"model": "models", "provider": "providers", "team": "teams", "key": "keys"}
+_TITLES = {"hour": "Spend by hour and", "day": "Spend by day and", "week": "Spend by week and"}
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where the pages of one organization are."""
+
+    overview: str
+    events: str
+    unpriced: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a breakdown. `url` narrows the overview to it, `events_url` shows the events it is made of."""
+
+    id: str
+    name: str
+    url: str
+    events_url: str
+    slot: int
+    depth: int
+    compared: Compared
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """`hidden` rows are left out until `all_url` is followed; teams stand as a tree, each with what is below it."""
+
+    name: str
+    title: str
+    rows: list[Row]
+    hidden: int
+    all_url: str
+    fewer_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    mover: Mover
+    url: str
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    text: str
+    url: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    total: Compared
+    chart: Chart
+    breakdowns: list[Breakdown]
+    moved: list[Moved]
+    by_choices: list[Choice]
+    interval_choices: list[Choice]
+
+
+def overview(
+    asked: Asked, *, parts: list[Part], points: Sequence[SpendPoint], directory: Directory, paths: Paths
+) -> Overview:
+    page = _Page(asked, directory, paths)
+    return Overview(
+        total=total(parts),
+        chart=page.chart(points),
+        breakdowns=[page.breakdown(name, parts) for name in DIMENSIONS],
+        moved=page.moved(parts),
+        by_choices=[
+            Choice(LABELS[name], page.url(by=None if name == "model" else name), name == asked.by)
+            for name in DIMENSIONS
+        ],
+        interval_choices=[
+            Choice(each.value.capitalize(), page.url(interval=each.value), each == asked.interval)
+            for each in allowed_intervals(asked.range)
+        ],
+    )
+
+
+class _Page:
+    def __init__(self, asked: Asked, directory: Directory, paths: Paths) -> None:
+        self._asked = asked
+        self._directory = directory
+        self._paths = paths
+
+    def url(self, **changes: str | int | None) -> str:
+        return self._asked.url(self._paths.overview, **(self._asked.layout | changes))
+
+    def chart(self, points: Sequence[SpendPoint]) -> Chart:
+        asked = self._asked
+        starts = interval_starts(asked.range, asked.interval)
+        label = self._labels(asked.by)
+        names = {value: label(value) for value in {point.group for point in points}}
+        named = [SpendPoint(point.start, names[point.group], point.cost) for point in points]
+        links = {name: self._branch_url(asked.by, value) for value, name in names.items()}
+        return spend_over_time(
+            named,
+            chart_id="trend",
+            title=f"{_TITLES[asked.interval]} {asked.by}",
+            dimension=asked.by,
+            interval=asked.interval,
+            zone=asked.range.zone,
+            span=(starts[0], starts[-1]),
+            links=links,
+        )
+
+    def moved(self, parts: list[Part]) -> list[Moved]:
+        """By the dimension of the chart, so that one change is never told twice."""
+        name = self._asked.by
+        label, value = self._labels(name), _VALUES[name]
+        groups: dict[str, Compared] = grouped(parts, lambda part: label(value(part)))
+        links = {label(each): self._branch_url(name, each) for each in set(map(value, parts))}
+        return [Moved(each, links[each.group], palette.slot(name, each.group)) for each in movers(groups.items())]
+
+    def breakdown(self, name: str, parts: list[Part]) -> Breakdown:
+        rows = self._tree(parts) if name == "team" else self._rows(name, parts)
+        shown = rows if self._asked.show == name or len(rows) <= TOP_ROWS + 1 else rows[:TOP_ROWS]
+        return Breakdown(
+            name=name,
+            title=f"By {LABELS[name].lower()}",
+            rows=shown,
+            hidden=len(rows) - len(shown),
+            all_url=self.url(show=name),
+            fewer_url=self.url(show=None) if self._asked.show == name and len(rows) > TOP_ROWS + 1 else "",
+        )
+
+    def _rows(self, name: str, parts: list[Part]) -> list[Row]:
+        label = self._labels(name)
+        return [
+            self._row(name, value, label(value), compared) for value, compared in grouped(parts, _VALUES[name]).items()
+        ]
+
+    def _tree(self, parts: list[Part]) -> list[Row]:
+        """Every team with usage at or below it, in tree order: what filtering by the team would show."""
+        below: dict[int, Compared] = {}
+        for team_id, compared in grouped(parts, lambda part: part.team_id).items():
+            for above in self._directory.above(team_id, self._asked.filters.team):
+                below.setdefault(above, Compared()).add(compared)
+        ordered = self._directory.in_order(below, lambda team_id: -below[team_id].whole.cost)
+        top = min((depth for _, depth in ordered), default=0)
+        return [
+            self._row("team", str(team_id), self._directory.team(team_id), below[team_id], depth - top)
+            for team_id, depth in ordered
+        ]
+
+    def _row(self, name: str, value: str, label: str, compared: Compared, depth: int = 0) -> Row:
+        return Row(
+            id=f"{name}-{value}",
+            name=label,
+            url=self.url(**{name: value}),
+            events_url=self._asked.url(self._paths.events, **{name: value}),
+            slot=palette.slot(name, label),
+            depth=depth,
+            compared=compared,
+        )
+
+    def _labels(self, name: str) -> Callable[[str], str]:
+        """How a value of a dimension reads. Teams are told apart at the level below the filter, or at the top."""
+        if name == "key":
+            return lambda value: self._directory.key(int(value))
+        if name == "team":
+            return self._branch_name
+        return str
+
+    def _branch_name(self, team_id: str) -> str:
+        branch = self._branch(team_id)
+        name = self._directory.team(branch)
+        return f"{name} (itself)" if branch == self._asked.filters.team else name
+
+    def _branch(self, team_id: str) -> int:
+        return self._directory.branch_of(int(team_id), self._asked.filters.team)
+
+    def _branch_url(self, name: str, value: str) -> str:
+        if name != "team":
+            return self.url(**{name: value})
+        branch = self._branch(value)
+        return "" if branch == self._asked.filters.team else self.url(team=branch)
+
+
+_VALUES: Mapping[str, Callable[[Part], str]] = {
+    "model": lambda part: part.model,
+    "provider": lambda part: part.provider,
+    "team": lambda part: str(part.team_id),
+    "key": lambda part: str(part.key_id),
+}

@@ -1,0 +1,11 @@
+from django.urls import path
+
+from analytics import views
+
+urlpatterns = [
+    path("o/<slug:org_slug>/", views.overview, name="overview"),
+    path("o/<slug:org_slug>/live", views.overview_live, name="overview_live"),
+    path("o/<slug:org_slug>/events", views.events, name="events"),
+    path("o/<slug:org_slug>/events/one", views.event, name="event"),
+    path("o/<slug:org_slug>/unpriced", views.unpriced, name="unpriced"),
+]

@@ -1,0 +1,285 @@
+"""The pages of spend: translate the address, ask the selectors, hand over to the pure modules, render."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from functools import wraps
+from typing import Any, Concatenate
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.views.decorators.http import require_safe
+
+from analytics import events as single
+from analytics import selectors
+from analytics.explain import explain, reason_in_words
+from analytics.filters import DIMENSIONS, LABELS, Asked, InvalidAddress, parse, range_links
+from analytics.names import Directory, directory
+from analytics.options import budgets_about, filter_choices, names_of, status_choices
+from analytics.overview import Paths
+from analytics.overview import overview as overview_of
+from analytics.ranges import CUSTOM, interval_starts
+from budgets.selectors import budget_states
+from common.display import compact
+from pricing.models import ListPrice
+from tenants.access import Access, organization_page
+from tenants.roles import Permission
+from usage.models import UsageEvent
+from usage.selectors import Dimension, unpriced_models
+
+# What a caller may have said about an event, as it is called on its page.
+_LABELS = {
+    "customer": "Customer",
+    "feature": "Feature",
+    "agent": "Agent",
+    "end_user": "User",
+    "trace_id": "Trace",
+    "span_id": "Span",
+    "parent_span_id": "Parent span",
+    "session": "Session",
+    "authorization_id": "Authorization",
+}
+PICO_DIGITS = 12  # events keep the reported cost in 10^-12 USD
+FIRST_USAGE = "first"  # what the overview of an organization without usage says it has seen
+Page = Callable[Concatenate[HttpRequest, Access, ...], HttpResponse]
+
+
+def _sensible(page: Page) -> Page:
+    """Answers an address that makes no sense with 422 and the reasons, as a page or, for HTMX, as a part of one."""
+
+    @wraps(page)
+    def view(request: HttpRequest, access: Access, **arguments: Any) -> HttpResponse:
+        try:
+            return page(request, access, **arguments)
+        except InvalidAddress as error:
+            part = bool(getattr(request, "htmx", False))
+            context = {"reasons": error.reasons, "path": request.path, "nav": request.resolver_match.url_name}  # type: ignore[union-attr]
+            return render(request, "analytics/_invalid.html" if part else "analytics/invalid.html", context, status=422)
+
+    return view
+
+
+@require_safe
+@organization_page()
+@_sensible
+def overview(request: HttpRequest, access: Access) -> HttpResponse:
+    asked, names = _read(request, access)
+    context = _overview(access, asked, names)
+    if not context["page"].total.whole.requests and not selectors.has_usage(access.organization.id):
+        return render(request, "analytics/first_usage.html", _first_usage(access))
+    return render(request, "analytics/overview.html", context)
+
+
+@require_safe
+@organization_page()
+@_sensible
+def overview_live(request: HttpRequest, access: Access) -> HttpResponse:
+    """The figures of the overview, when they are others than the ones the reader has; 204 when they are not."""
+    seen = request.GET.get("seen", "")
+    if seen == FIRST_USAGE:
+        response = HttpResponse(status=204)
+        if selectors.has_usage(access.organization.id):
+            response["HX-Refresh"] = "true"
+        return response
+    asked, names = _read(request, access)
+    if seen == _state(access, asked):
+        return HttpResponse(status=204)
+    return render(request, "analytics/_overview.html", _overview(access, asked, names))
+
+
+@require_safe
+@organization_page()
+@_sensible
+def events(request: HttpRequest, access: Access) -> HttpResponse:
+    asked, names = _read(request, access)
+    cursor = request.GET.get("cursor", "")
+    after = single.position_at(cursor) if cursor else None
+    found = single.event_page(organization_id=access.organization.id, asked=asked, directory=names, after=after)
+    path = reverse("event", kwargs={"org_slug": access.organization.slug})
+    only = {"status": asked.status or None, "unpriced": "1" if asked.unpriced else None}
+    context = _frame(access, asked, names, "events") | {
+        "filters": filter_choices(asked, names, _names_used(access, asked)),
+        "events": [_event_row(event, names, asked.range.zone, path) for event in found.events],
+        "total": single.events_total(organization_id=access.organization.id, asked=asked, directory=names),
+        "status_choices": status_choices(asked),
+        "described": _described(asked, names),
+        "newest_url": asked.url(request.path, **only) if cursor else "",
+        "older_url": asked.url(request.path, **only, cursor=found.cursor) if found.cursor else "",
+        "all_url": request.path,
+        "has_usage": bool(found.events) or selectors.has_usage(access.organization.id),
+    }
+    context["ranges"] = range_links(asked, request.path, **{name: value for name, value in only.items() if value})
+    return render(request, "analytics/events.html", context)
+
+
+@require_safe
+@organization_page()
+def event(request: HttpRequest, access: Access) -> HttpResponse:
+    """One event and its cost, line by line. Found by time and id: both are in the address."""
+    at, event_id = _moment(request.GET.get("at", "")), request.GET.get("id", "")
+    if at is None or not event_id.isprintable():
+        raise Http404("No such event")
+    found = single.event_at(organization_id=access.organization.id, at=at, event_id=event_id)
+    if found is None:
+        raise Http404("No such event")
+    zone = ZoneInfo(access.organization.timezone)
+    price = ListPrice.objects.select_related("model__provider").filter(id=found.price_id or 0).first()
+    context = {
+        "nav": "events",
+        "now": timezone.now(),
+        "event": found,
+        "row": _event_row(found, directory(access.organization), zone, request.path),
+        "received_at": found.received_at.astimezone(zone),
+        "price": price,
+        "explanation": explain(found, price),
+        "reason": reason_in_words(found.unpriced_reason) if found.cost is None else None,
+        "reported": None if found.reported_cost is None else Decimal(found.reported_cost).scaleb(-PICO_DIGITS),
+        "labels": [(label, value) for name, label in _LABELS.items() if (value := getattr(found, name))],
+        "tags": sorted((found.tags or {}).items()),
+        "zone": zone.key,
+    }
+    return render(request, "analytics/event.html", context)
+
+
+@require_safe
+@organization_page()
+@_sensible
+def unpriced(request: HttpRequest, access: Access) -> HttpResponse:
+    asked, names = _read(request, access)
+    span, zone = asked.range.whole, asked.range.zone
+    found = unpriced_models(organization_id=access.organization.id, start=span.start, end=span.end)
+    path = reverse("events", kwargs={"org_slug": access.organization.slug})
+    rows = [
+        {
+            "usage": usage,
+            "reason": reason_in_words(usage.reason),
+            "first_seen": usage.first_seen.astimezone(zone),
+            "last_seen": usage.last_seen.astimezone(zone),
+        }
+        for usage in found
+    ]
+    context = _frame(access, asked, names, "unpriced") | {
+        "rows": rows,
+        "requests": sum(usage.requests for usage in found),
+        "events_url": asked.url(path, unpriced="1"),
+    }
+    return render(request, "analytics/unpriced.html", context)
+
+
+def _read(request: HttpRequest, access: Access) -> tuple[Asked, Directory]:
+    names = directory(access.organization)
+    zone = ZoneInfo(access.organization.timezone)
+    return parse(request.GET, directory=names, zone=zone, now=timezone.now()), names
+
+
+def _paths(access: Access) -> Paths:
+    where = {"org_slug": access.organization.slug}
+    return Paths(*(reverse(name, kwargs=where) for name in ("overview", "events", "unpriced")))
+
+
+def _frame(access: Access, asked: Asked, names: Directory, nav: str) -> dict[str, Any]:
+    """What the pages of spend have in common."""
+    path = reverse(nav, kwargs={"org_slug": access.organization.slug})
+    layout = asked.layout if nav == "overview" else {}
+    return {
+        "nav": nav,
+        "now": timezone.now(),
+        "asked": asked,
+        "zone": asked.range.zone.key,
+        "ranges": range_links(asked, path, **{k: v for k, v in layout.items() if k != "interval"}),
+        "custom_dates": asked.range.name == CUSTOM,
+        # The filter form carries the range along, the form of dates the filters.
+        "keep": list((asked.range.parameters | layout).items()),
+        "carried": list((asked.filters.parameters | layout).items()),
+        "described": asked.filters.described(names),
+        "versus": f"vs {asked.range.before_label}",
+        "path": path,
+        "clear_url": asked.url(path, **layout, **dict.fromkeys(DIMENSIONS)) if asked.filters else "",
+    }
+
+
+def _overview(access: Access, asked: Asked, names: Directory) -> dict[str, Any]:
+    organization_id, now = access.organization.id, timezone.now()
+    filters, paths = asked.filters.values(names), _paths(access)
+    found = selectors.parts(organization_id=organization_id, chosen=asked.range, filters=filters)
+    points = selectors.trend(
+        organization_id=organization_id,
+        dimension=DIMENSIONS[asked.by],
+        starts=interval_starts(asked.range, asked.interval),
+        end=asked.range.whole.end,
+        filters=filters,
+    )
+    page = overview_of(asked, parts=found, points=points, directory=names, paths=paths)
+    state, whole = _state(access, asked), page.total.whole
+    # Without a filter the parts name everything there is to filter by.
+    used = _names_used(access, asked) if asked.filters else names_of(found)
+    return _frame(access, asked, names, "overview") | {
+        "filters": filter_choices(asked, names, used),
+        "page": page,
+        "by_label": LABELS[asked.by],
+        "errors_hint": f"{compact(whole.errors)} of {compact(whole.requests)}" if whole.errors else "None failed",
+        "unpriced_hint": "Missing from the spend" if whole.unpriced else "Everything has a price",
+        "events_url": asked.url(paths.events),
+        "errors_url": asked.url(paths.events, status="error"),
+        "unpriced_url": asked.url(paths.unpriced) if not asked.filters else asked.url(paths.events, unpriced="1"),
+        "live_url": asked.url(f"{paths.overview}live", **asked.layout, seen=state),
+        "budgets": budgets_about(asked.filters, budget_states(organization_id, now)),
+        "may_edit_budgets": access.may(Permission.EDIT_BUDGETS),
+    }
+
+
+def _state(access: Access, asked: Asked) -> str:
+    """Changes with every event that was settled into the range, and every hour, when the comparison moves on."""
+    span = asked.range
+    state = selectors.spend_state(organization_id=access.organization.id, start=span.before.start, end=span.whole.end)
+    return f"{state}-{span.so_far.end:%d%H}"
+
+
+def _names_used(access: Access, asked: Asked) -> dict[Dimension, list[str]]:
+    span = asked.range.whole
+    return selectors.names_used(organization_id=access.organization.id, start=span.start, end=span.end)
+
+
+def _described(asked: Asked, names: Directory) -> list[str]:
+    more = [f"Status {asked.status}"] if asked.status else []
+    return asked.filters.described(names) + more + (["Unpriced only"] if asked.unpriced else [])
+
+
+def _event_row(event: UsageEvent, names: Directory, zone: ZoneInfo, path: str) -> dict[str, Any]:
+    return {
+        "event": event,
+        "url": f"{path}?{urlencode({'at': event.time.isoformat(), 'id': event.event_id})}",
+        "time": event.time.astimezone(zone),
+        "key": names.key(event.virtual_key_id),
+        "team": names.team(event.team_id),
+    }
+
+
+def _first_usage(access: Access) -> dict[str, Any]:
+    """The call to make first, with a time that is accepted when it is pasted soon."""
+    call = (
+        f"curl {settings.BASE_URL}/api/v1/events \\\n"
+        '  -H "Authorization: Bearer $COSTHUB_KEY" -H "Content-Type: application/json" \\\n'
+        """  -d '{"id": "first-1", "time": "'$(date -u +%Y-%m-%dT%H:%M:%SZ)'", "provider": "openai", \\\n"""
+        """       "model": "gpt-4.1-nano", "usage": {"input_tokens": 1500, "output_tokens": 250}}'"""
+    )
+    live = reverse("overview_live", kwargs={"org_slug": access.organization.slug})
+    return {
+        "nav": "overview",
+        "call": call,
+        "live_url": f"{live}?seen={FIRST_USAGE}",
+        "may_issue_keys": access.may(Permission.ISSUE_KEYS),
+    }
+
+
+def _moment(text: str) -> Any:
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        return None
+    return moment if moment is not None and moment.tzinfo is not None else None
