@@ -17,6 +17,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("o/<slug:org_slug>/settings", onboarding.settings, name="settings"),
     path("", include("tenants.urls")),
     path("", include("alerts.urls")),
+    path("", include("analytics.urls")),
+    path("", include("ingest.urls")),
     path("api/v1/", include("tenants.api_urls")),
     path("api/v1/", include("alerts.api_urls")),
     path("api/v1/events", EventsView.as_view(), name="api-events"),
