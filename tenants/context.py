@@ -4,16 +4,20 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from tenants.access import Access, memberships_of
+from tenants.access import LAST_ORGANIZATION, Access, memberships_of
 from tenants.models import User
 
 
 def organization(request: HttpRequest) -> dict[str, Any]:
+    """Pages outside an organization, such as a user's own, stay in the frame of the one last looked at."""
     if not isinstance(getattr(request, "user", None), User):
         return {}
+    memberships = memberships_of(request.user)  # type: ignore[arg-type]
     access: Access | None = getattr(request, "access", None)
+    last = request.session.get(LAST_ORGANIZATION)
+    membership = access.membership if access else next((m for m in memberships if m.organization.slug == last), None)
     return {
-        "organization": access.organization if access else None,
-        "membership": access.membership if access else None,
-        "memberships": memberships_of(request.user),  # type: ignore[arg-type]
+        "organization": membership.organization if membership else None,
+        "membership": membership,
+        "memberships": memberships,
     }

@@ -277,7 +277,7 @@ def virtual_key_rotate(
     token = tokens.new_token(tokens.VIRTUAL_KEY_PREFIXES[key.mode])
     key.public_id, key.hint, key.digest = token.public_id, token.hint, token.digest(settings.KEY_PEPPER)
     key.save(update_fields=["public_id", "hint", "digest"])
-    _audit(key, "rotated", actor, now, before=retired.hint, works_until=ends_at.isoformat())
+    _audit(key, "rotated", actor, now, before=retired.hint, works_until=f"{ends_at:%Y-%m-%d %H:%M} UTC")
     return key, token.text
 
 

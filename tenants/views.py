@@ -36,7 +36,7 @@ def audit(request: HttpRequest, access: Access) -> HttpResponse:
         "nav": "settings",
         "tab": "audit",
         "now": timezone.now(),
-        "rows": [(entry, _spoken(entry)) for entry in shown],
+        "rows": [(entry, _spoken(entry), _facts(entry)) for entry in shown],
         "summary": f"{len(shown)} entries" if len(shown) != 1 else "1 entry",
         "previous_url": request.path if cursor else "",
         "next_url": more,
@@ -48,3 +48,9 @@ def _spoken(entry: AuditEntry) -> str:
     """ "virtualkey.issued" as "Key issued"."""
     thing, _, verb = entry.action.partition(".")
     return f"{OBJECTS.get(thing, thing)} {verb}".replace("_", " ").strip().capitalize()
+
+
+def _facts(entry: AuditEntry) -> list[tuple[str, str]]:
+    """Name first, as it says most; the rest as it comes."""
+    facts = [(name.replace("_", " "), str(value)) for name, value in entry.facts.items()]
+    return sorted(facts, key=lambda fact: fact[0] not in {"name", "email"})

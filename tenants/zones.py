@@ -19,7 +19,7 @@ def zone_choices() -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
     """(region, ((name, text), …)) for a select, UTC first. Old names stay: browsers still report them."""
     regions: dict[str, list[tuple[str, str]]] = {}
     for name in sorted(known_zones()):
-        region, _, place = name.partition("/")
+        region = name.partition("/")[0]
         if region in _REGIONS:
-            regions.setdefault(region, []).append((name, place.replace("_", " ").replace("/", ", ")))
+            regions.setdefault(region, []).append((name, name.replace("_", " ")))
     return (("Universal", (("UTC", "UTC"),)), *((region, tuple(zones)) for region, zones in regions.items()))
