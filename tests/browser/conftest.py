@@ -1,0 +1,91 @@
+"""One product, one browser and the people of the demo organization for all browser tests.
+
+Package fixtures, not session ones: while Playwright runs, an event loop runs in this thread, and Django would refuse
+database queries of the tests that come after. For the same reason nothing here may use the ORM.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser import people
+from tests.browser.addresses import Site, explore
+from tests.browser.chromium import Visitors, running_chromium
+from tests.product import Product, running_product
+from tests.servers import SlackServer, SmtpServer, text_of
+
+DEMO = "demo"
+VIEWER, INVITED = "viewer@northwind.example", "invited@northwind.example"
+
+
+@pytest.fixture(scope="package")
+def smtp() -> Iterator[SmtpServer]:
+    with SmtpServer() as smtp:
+        yield smtp
+
+
+@pytest.fixture(scope="package")
+def slack() -> Iterator[SlackServer]:
+    with SlackServer() as slack:
+        yield slack
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with running_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="package")
+def product(browser: Browser, smtp: SmtpServer, slack: SlackServer) -> Iterator[Product]:
+    with running_product(EMAIL_URL=smtp.url, OUTBOUND_ALLOWED_ORIGINS=slack.origin) as product:
+        yield product
+
+
+@pytest.fixture
+def visitors(browser: Browser, product: Product) -> Iterator[Visitors]:
+    """Windows for one test, which fails if anything went wrong in one of them."""
+    visitors = Visitors(browser, product.url)
+    yield visitors
+    visitors.close()
+    assert not visitors.watch.problems
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The demo organization: the windows of its owner and of a viewer who was invited, and all its addresses."""
+
+    owner: Any
+    viewer: Any
+    site: Site
+
+
+@pytest.fixture(scope="package")
+def demo(browser: Browser, product: Product, smtp: SmtpServer) -> Demo:
+    """With one of everything that the demo itself has not: an access token, an invitation that waits, a viewer."""
+    said = product.run("manage.py", "demo")
+    login = re.search(r"login: (\S+)  password: (\S+)", said)
+    assert login, said
+    visitors = Visitors(browser, product.url)
+    owner = visitors.open()
+    people.sign_in(owner, *login.groups())
+    people.issue_token(owner, DEMO, "terraform")
+    for email in (VIEWER, INVITED):
+        people.invite(owner, DEMO, email, "Viewer")
+    viewer = visitors.open()
+    people.accept_invitation(viewer, _invitation_link(smtp, VIEWER), VIEWER)
+    demo = Demo(owner.context.storage_state(), viewer.context.storage_state(), explore(owner.context.request, DEMO))
+    visitors.close()
+    assert not visitors.watch.problems
+    return demo
+
+
+def _invitation_link(smtp: SmtpServer, email: str) -> str:
+    mails = [mail for mail in smtp.mails if mail["X-Envelope-To"] == email]
+    link = re.search(r"http://\S+token=\S+", text_of(mails[-1]))
+    assert link
+    return link.group()

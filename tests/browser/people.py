@@ -1,0 +1,93 @@
+"""What people do on the pages, step by step, found by the words that stand on them."""
+
+import re
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+PASSWORD = "plum-teapot-sundial"  # noqa: S105 - of people who live for one test run
+
+
+def sign_up(page: Page, email: str) -> None:
+    page.goto("/")
+    page.get_by_role("link", name="Create an account").click()
+    _fill_sign_up(page, email)
+
+
+def _fill_sign_up(page: Page, email: str) -> None:
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Password (again)").fill(PASSWORD)
+    page.get_by_role("button", name="Create account").click()
+
+
+def sign_in(page: Page, email: str, password: str) -> None:
+    page.goto("/")
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("button", name="Sign in")).to_have_count(0)
+
+
+def make_organization(page: Page, name: str, zone: str) -> str:
+    """Its short name."""
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Time zone").select_option(zone)
+    page.get_by_role("button", name="Create organization").click()
+    page.wait_for_url(re.compile("/o/"))
+    return page.url.split("/o/")[1].split("/")[0]
+
+
+def add_team(page: Page, org: str, name: str) -> None:
+    page.goto(f"/o/{org}/teams")
+    page.get_by_role("link", name="Add team").click()
+    page.get_by_label("Name").fill(name)
+    page.get_by_role("button", name="Add team").click()
+    expect(page.get_by_role("table").get_by_text(name, exact=True)).to_be_visible()
+
+
+def issue_key(page: Page, org: str, name: str, team: str) -> str:
+    """The secret, as it is shown this once."""
+    page.goto(f"/o/{org}/keys")
+    page.get_by_role("link", name=re.compile("Issue (the first )?key")).first.click()
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Team").select_option(label=team)
+    page.get_by_role("button", name="Issue key").click()
+    return page.locator("#secret").inner_text()
+
+
+def invite(page: Page, org: str, email: str, role: str) -> None:
+    page.goto(f"/o/{org}/members/invite")
+    page.get_by_label("Email").fill(email)
+    page.get_by_label(f"{role}:").check()
+    page.get_by_role("button", name="Send invitation").click()
+    expect(page.get_by_role("heading", name="Invitations")).to_be_visible()
+
+
+def accept_invitation(page: Page, link: str, email: str) -> None:
+    """For somebody who has no account yet."""
+    page.goto(link)
+    page.get_by_role("link", name="Create an account").click()
+    expect(page.get_by_label("Email")).to_have_value(email)
+    _fill_sign_up(page, email)
+    page.get_by_role("button", name="Join").click()
+    expect(page.get_by_text("Welcome to")).to_be_visible()
+
+
+def add_channel(page: Page, org: str, kind: str, name: str, **address: Any) -> None:
+    """`address`: `recipients` of an email channel or the `url` of a Slack webhook."""
+    page.goto(f"/o/{org}/alerts/channels")
+    page.get_by_role("link", name=f"Add {kind}").first.click()
+    page.get_by_label("Name").fill(name)
+    for field, value in address.items():
+        page.get_by_label({"recipients": "Recipients", "url": "Webhook URL"}[field]).fill(value)
+    page.get_by_role("button", name="Add channel").click()
+    expect(page.get_by_role("table").get_by_text(name, exact=True)).to_be_visible()
+
+
+def issue_token(page: Page, org: str, name: str) -> None:
+    page.goto(f"/o/{org}/settings/tokens/new")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("usage:read").check()
+    page.get_by_role("button", name="Issue token").click()
+    expect(page.locator("#secret")).to_be_visible()
