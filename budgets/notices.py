@@ -4,9 +4,16 @@ from datetime import datetime
 
 from alerts.services import alert_raise
 from budgets.ledger import Crossing
+from budgets.models import Budget
 from budgets.thresholds import percent
 from common.money import to_usd
+from common.periods import Period
 from tenants.models import Organization
+
+
+def period_key(budget: Budget, period: Period) -> str:
+    """What the dedup keys of all alerts of a budget's period begin with."""
+    return f"budget:{budget.id}:{period.start:%Y-%m-%dT%H:%MZ}:"
 
 
 def budget_crossed(*, crossing: Crossing, organization: Organization, now: datetime) -> None:
@@ -15,7 +22,7 @@ def budget_crossed(*, crossing: Crossing, organization: Organization, now: datet
     alert_raise(
         organization_id=organization.id,
         kind="budget_threshold",
-        dedup_key=f"budget:{budget.id}:{period.start:%Y-%m-%dT%H:%MZ}:{budget.limit}:{crossing.threshold}",
+        dedup_key=f"{period_key(budget, period)}{budget.limit}:{crossing.threshold}",
         severity="critical" if crossing.threshold >= 100 else "warning",
         title=f"{budget.name}: {crossing.threshold} % of the budget is spent",
         facts={

@@ -8,15 +8,20 @@ from enum import StrEnum
 
 from django.db.models import Q
 
+from alerts.models import Alert
 from budgets.ledger import budget_period
 from budgets.models import Budget, LedgerEntry, Scope
+from budgets.notices import period_key
 from budgets.thresholds import percent, run_rate
 from common.bars import budget_state as pacing
 from common.display import share
 from common.periods import Period
-from tenants.models import Team
+from tenants.models import Membership, Team
+from tenants.roles import Permission, Role, may
 from tenants.selectors import team_parents
-from tenants.tree import ancestor_ids, in_tree_order
+from tenants.tree import ancestor_ids, in_tree_order, subtree_ids
+from usage.rollup import HOUR
+from usage.selectors import Dimension, Interval, SpendQuery, spend
 
 _SCOPES = Scope.values
 
@@ -150,3 +155,30 @@ def past_periods(budget: Budget, *, before: datetime, limit: int) -> list[Ledger
     """The ledger of the periods that ended by then, latest first."""
     entries = LedgerEntry.objects.filter(organization_id=budget.organization_id, budget=budget, period_end__lte=before)
     return list(entries.order_by("-period_start")[:limit])
+
+
+def period_course(budget: Budget, period: Period) -> list[tuple[datetime, int]]:
+    """(end of an hour, what was spent in it) of the budget's scope, ascending, for the hours with usage."""
+    filters: dict[Dimension, list[str]] = {}
+    if budget.team_id is not None:
+        below = subtree_ids(team_parents(budget.organization_id), [budget.team_id])
+        filters = {Dimension.TEAM: [str(team_id) for team_id in sorted(below)]}
+    if budget.virtual_key_id is not None:
+        filters = {Dimension.VIRTUAL_KEY: [str(budget.virtual_key_id)]}
+    query = SpendQuery(budget.organization_id, period.start, period.end, interval=Interval.HOUR, filters=filters)
+    return [(row.start + HOUR, row.spend.cost) for row in spend(query) if row.start is not None]
+
+
+def alerts_of_period(budget: Budget, period: Period) -> dict[int, Alert]:
+    """Threshold → the latest alert that said it was crossed in this period."""
+    alerts = Alert.objects.filter(
+        organization_id=budget.organization_id, dedup_key__startswith=period_key(budget, period)
+    )
+    return {int(alert.dedup_key.rsplit(":", 1)[-1]): alert for alert in alerts.order_by("created_at", "id")}
+
+
+def people_who_may_change(organization_id: int) -> list[Membership]:
+    """The members whose role lets them edit budgets, owners first."""
+    roles = [role for role in Role if may(role, Permission.EDIT_BUDGETS)]
+    members = Membership.objects.filter(organization_id=organization_id, role__in=roles).select_related("user")
+    return sorted(members, key=lambda member: (roles.index(Role(member.role)), str(member.user)))

@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("o/<slug:org_slug>/settings", onboarding.settings, name="settings"),
     path("", include("tenants.urls")),
     path("", include("alerts.urls")),
+    path("", include("budgets.urls")),
     path("", include("analytics.urls")),
     path("", include("ingest.urls")),
     path("api/v1/", include("tenants.api_urls")),
