@@ -196,9 +196,7 @@ def _secret(
         "rotated_until": rotated_until,
         "snippet": _snippet(secret, now),
     }
-    response = render(request, "tenants/key_secret.html", context)
-    response["Cache-Control"] = "no-store"
-    return response
+    return render(request, "tenants/key_secret.html", context)
 
 
 def _snippet(secret: str, now: datetime) -> str:

@@ -24,6 +24,7 @@ OPEN_INVITATIONS_LIMIT = 200
 # Mails that a day of inviting may cause: to everybody, and to one address.
 DAILY_INVITATIONS, DAILY_INVITATIONS_PER_ADDRESS = 200, 5
 RATE_LIMITED = "rate_limited"
+ADDRESS_LENGTH = 254
 
 
 def managed_team_ids(access: Access) -> frozenset[int]:
@@ -87,8 +88,10 @@ def open_invitations(organization: Organization) -> QuerySet[Invitation]:
 
 
 def address_checked(email: str) -> str:
-    """The address in lower case; ValidationError for one with letters that look like others."""
+    """The address in lower case; ValidationError for a longer one than mail knows, or letters that look like others."""
     email = email.strip().lower()
+    if len(email) > ADDRESS_LENGTH:
+        raise ValidationError({"email": f"An address has at most {ADDRESS_LENGTH} characters."})
     if not email.isascii():
         raise ValidationError({"email": "Enter the address in plain Latin letters."})
     return email

@@ -61,9 +61,7 @@ def issue(request: HttpRequest, access: Access) -> HttpResponse:
 
 
 def _secret(request: HttpRequest, token: AccessToken, secret: str) -> HttpResponse:
-    response = render(request, "tenants/token_secret.html", {"nav": "settings", "token": token, "secret": secret})
-    response["Cache-Control"] = "no-store"
-    return response
+    return render(request, "tenants/token_secret.html", {"nav": "settings", "token": token, "secret": secret})
 
 
 @form_page
