@@ -214,7 +214,8 @@ def test_keys_are_filtered(tenant: Tenant, call: Call, now: datetime) -> None:
     "query",
     [
         "page_size=1000000000", "limit=101", "limit=0", "limit=-1", "limit=1e3", "limit=", "order=password",
-        "fields=digest", "created__gte=x", "cursor=x", "cursor=WzBd", "cursor=WyJ4Il0", "cursor=Wy0xXQ", "limit=1&limit=2",
+        "fields=digest", "created__gte=x", "cursor=x", "cursor=WzBd", "cursor=WyJ4Il0", "cursor=Wy0xXQ",
+        "limit=1&limit=2",
         "cursor=WzEwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMF0",
     ],
 )  # fmt: skip
