@@ -54,7 +54,7 @@ def report(source: Source, plan: Plan, outcome: Outcome, catalog: str) -> list[s
         f"  accepted    {tally.accepted:>14,}",
         f"  duplicates  {tally.duplicates:>14,}",
         f"  refused     {tally.refused:>14,}",
-        *(f"    row {number}: {reason}" for number, reason in tally.reasons),
+        *(f"    row {number}: {reason}" for number, reason in sorted(tally.reasons)),
         f"  time        {outcome.seconds:>12.1f} s",
         f"  rate        {rate:>14,.0f} events/s",
     ]
@@ -92,6 +92,8 @@ def _totals(outcome: Outcome, catalog: str) -> list[str]:
         verdict = "not compared" if own is None else "equal" if own == server else "DIFFERENT"
         label = f"{name.replace('_', ' ')}{' (USD)' if name == 'cost' else ''}"
         lines.append(f"  {label:22}{_text(server):>22}{_text(own):>22}  {verdict}")
+    if expected != outcome.tally.taken and outcome.before is not None:
+        lines.append(f"  our account begins with the {outcome.before.requests:,} requests that the key had before")
     how = f"Decimal arithmetic on the prices of {catalog}" if catalog else "not made: no price catalog within reach"
     lines.append(f"  our account of the cost: {how}")
     if not agrees(outcome):

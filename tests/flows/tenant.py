@@ -1,21 +1,24 @@
-"""Makes what a replay needs in a running product's database; prints it as JSON. Run by tests as a process of its own,
-because only there do the settings speak of that database."""
+"""`python -m tests.flows.tenant --slug S …`: an organization with a month's budget and both channels, as JSON."""
 
 import argparse
 import json
+import os
 import sys
+from datetime import timedelta
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "costhub.settings")
 
 import django
 
+django.setup()
+
+from alerts.services import channel_create  # noqa: E402
+from budgets.services import Measure, budget_create  # noqa: E402
+from tenants.access import organization_scope  # noqa: E402
+from tests.factories import PASSWORD, make_tenant, make_token, utc_now  # noqa: E402
+
 
 def main(arguments: list[str]) -> None:
-    django.setup()
-    # Only after `setup` can models be imported.
-    from alerts.services import channel_create
-    from budgets.services import Measure, budget_create
-    from tenants.access import organization_scope
-    from tests.factories import PASSWORD, make_tenant, make_token, utc_now
-
     options = _parser().parse_args(arguments)
     now = utc_now()
     tenant = make_tenant(options.slug)
@@ -28,7 +31,8 @@ def main(arguments: list[str]) -> None:
             limit=options.limit_nano,
             thresholds=[50, 80, 100],
             actor=owner,
-            now=now,
+            # So that yesterday's usage counts on the first of a month as well.
+            now=now - timedelta(days=2),
         )
         channel_create(
             organization=organization, kind="email", name="Mail", recipients=[owner.email], actor=owner, now=now
