@@ -1,6 +1,5 @@
 """Pages of virtual keys: everybody sees them; admins, and managers for their teams, issue, rotate and revoke."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -200,18 +199,15 @@ def _secret(
 
 
 def _snippet(secret: str, now: datetime) -> str:
-    event = {
-        "id": f"first-{now:%Y%m%d%H%M%S}",
-        "time": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-        "provider": "openai",
-        "model": "gpt-4.1-nano",
-        "usage": {"input_tokens": 1500, "output_tokens": 250},
-    }
-    return (
-        f"curl {settings.BASE_URL}/api/v1/events \\\n"
-        f"  -H 'Authorization: Bearer {secret}' \\\n"
-        "  -H 'Content-Type: application/json' \\\n"
-        f"  -d '{json.dumps(event)}'"
+    return "\n".join(
+        [
+            f"curl {settings.BASE_URL}/api/v1/events \\",
+            f"  -H 'Authorization: Bearer {secret}' \\",
+            "  -H 'Content-Type: application/json' \\",
+            f"""  -d '{{"id": "first-{now:%Y%m%d%H%M%S}", "time": "{now:%Y-%m-%dT%H:%M:%SZ}",""",
+            """       "provider": "openai", "model": "gpt-4.1-nano",""",
+            """       "usage": {"input_tokens": 1500, "output_tokens": 250}}'""",
+        ]
     )
 
 
