@@ -65,8 +65,8 @@ class Demo:
 
 
 @pytest.fixture(scope="package")
-def demo(browser: Browser, product: Product, smtp: SmtpServer) -> Demo:
-    """With one of everything that the demo itself has not: an access token, an invitation that waits, a viewer."""
+def demo(browser: Browser, product: Product, smtp: SmtpServer, slack: SlackServer) -> Demo:
+    """With one of everything that the demo itself has not: a token, a channel that is off, a viewer, an invitation."""
     said = product.run("manage.py", "demo")
     login = re.search(r"login: (\S+)  password: (\S+)", said)
     assert login, said
@@ -74,6 +74,8 @@ def demo(browser: Browser, product: Product, smtp: SmtpServer) -> Demo:
     owner = visitors.open()
     people.sign_in(owner, *login.groups())
     people.issue_token(owner, DEMO, "terraform")
+    people.add_channel(owner, DEMO, "Slack", "Spend in Slack", url=slack.url)
+    owner.get_by_role("button", name="Switch off Spend in Slack").click()
     for email in (VIEWER, INVITED):
         people.invite(owner, DEMO, email, "Viewer")
     viewer = visitors.open()

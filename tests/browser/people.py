@@ -43,7 +43,7 @@ def add_team(page: Page, org: str, name: str) -> None:
     page.get_by_role("link", name="Add team").click()
     page.get_by_label("Name").fill(name)
     page.get_by_role("button", name="Add team").click()
-    expect(page.get_by_role("table").get_by_text(name, exact=True)).to_be_visible()
+    expect(page.get_by_role("rowheader", name=name)).to_be_visible()
 
 
 def issue_key(page: Page, org: str, name: str, team: str) -> str:
@@ -82,7 +82,7 @@ def add_channel(page: Page, org: str, kind: str, name: str, **address: Any) -> N
     for field, value in address.items():
         page.get_by_label({"recipients": "Recipients", "url": "Webhook URL"}[field]).fill(value)
     page.get_by_role("button", name="Add channel").click()
-    expect(page.get_by_role("table").get_by_text(name, exact=True)).to_be_visible()
+    expect(page.get_by_role("rowheader", name=name)).to_be_visible()
 
 
 def issue_token(page: Page, org: str, name: str) -> None:
@@ -91,3 +91,21 @@ def issue_token(page: Page, org: str, name: str) -> None:
     page.get_by_label("usage:read").check()
     page.get_by_role("button", name="Issue token").click()
     expect(page.locator("#secret")).to_be_visible()
+
+
+def revoke_key(page: Page, org: str, name: str) -> None:
+    page.goto(f"/o/{org}/keys")
+    page.get_by_role("link", name=f"Revoke {name}").click()
+    page.get_by_role("button", name="Revoke key").locator("visible=true").click()
+    expect(page.get_by_text(f"{name} is revoked")).to_be_visible()
+
+
+def set_budget(page: Page, org: str, name: str, usd: str, thresholds: str) -> None:
+    """For the whole organization, per month."""
+    page.goto(f"/o/{org}/budgets")
+    page.get_by_role("link", name=re.compile("Set the first budget|New budget")).first.click()
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Limit in US dollars").fill(usd)
+    page.get_by_label("Alert at these percentages").fill(thresholds)
+    page.get_by_role("button", name="Set budget").click()
+    expect(page.get_by_role("link", name=name).or_(page.get_by_role("heading", name=name)).first).to_be_visible()
