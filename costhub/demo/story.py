@@ -24,12 +24,12 @@ def calendar_of(*, now: datetime, zone: ZoneInfo, seed: int = SEED) -> Calendar:
 
 
 def incident_day(today: date) -> date:
-    """A weekday some days ago, in this month where that can be: its team is then over this month's budget."""
+    """Monday to Thursday, if possible; in this month where that can be: its team is then over this month's budget."""
     over_by = today - timedelta(days=_days(INCIDENT.hour + INCIDENT.hours))
     day = today - timedelta(days=INCIDENT_DAYS_AGO)
     if day.month != today.month and over_by.month == today.month:
         return over_by
-    return day - timedelta(days=max(0, day.weekday() - 4))
+    return day - timedelta(days=max(0, day.weekday() - 3))
 
 
 def _days(hours: int) -> int:
