@@ -20,7 +20,7 @@ from pricing.terms import Tier, Units
 from pricing.usage_buckets import BUCKETS, Buckets
 from usage.models import UsageEvent
 
-PICO_PER_NANO = 1000
+PICO_PER_NANO, PICO_DIGITS = 1000, 12  # events keep the reported cost in 10^-12 USD
 
 BUCKET_NAMES = {
     "uncached_input": "Input tokens, not cached",
@@ -55,7 +55,7 @@ class Explanation:
     own_cache: bool
     # The lines, rounded, are what was charged; False would mean that the price says something else than the charge.
     agrees: bool
-    # Reported minus computed, in nano-USD; None when either is missing.
+    # Reported minus computed, in USD; None when either is missing.
     reported_gap: Decimal | None
 
 
@@ -108,7 +108,7 @@ def _nano(usd: Decimal) -> int:
 def _gap(event: UsageEvent) -> Decimal | None:
     if event.reported_cost is None or event.cost is None:
         return None
-    return Decimal(event.reported_cost) / PICO_PER_NANO - event.cost
+    return (Decimal(event.reported_cost) - event.cost * PICO_PER_NANO).scaleb(-PICO_DIGITS)
 
 
 # reason → (in plain words, what to do)

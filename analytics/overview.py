@@ -12,7 +12,7 @@ from analytics.names import Directory
 from analytics.ranges import allowed_intervals, interval_starts
 
 TOP_ROWS = 7
-PLURALS = {"model": "models", "provider": "providers", "team": "teams", "key": "keys"}
+_PLAIN = palette.Style(0)  # the tree of teams has no colours: its rows overlap
 _TITLES = {"hour": "Spend by hour and", "day": "Spend by day and", "week": "Spend by week and"}
 
 
@@ -33,7 +33,7 @@ class Row:
     name: str
     url: str
     events_url: str
-    slot: int
+    style: palette.Style
     depth: int
     compared: Compared
 
@@ -54,7 +54,7 @@ class Breakdown:
 class Moved:
     mover: Mover
     url: str
-    slot: int
+    style: palette.Style
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,8 @@ class _Page:
         label, value = self._labels(name), _VALUES[name]
         groups: dict[str, Compared] = grouped(parts, lambda part: label(value(part)))
         links = {label(each): self._branch_url(name, each) for each in set(map(value, parts))}
-        return [Moved(each, links[each.group], palette.slot(name, each.group)) for each in movers(groups.items())]
+        drawn = palette.styles(name, groups)
+        return [Moved(each, links[each.group], drawn[each.group]) for each in movers(groups.items())]
 
     def breakdown(self, name: str, parts: list[Part]) -> Breakdown:
         rows = self._tree(parts) if name == "team" else self._rows(name, parts)
@@ -142,9 +143,11 @@ class _Page:
         )
 
     def _rows(self, name: str, parts: list[Part]) -> list[Row]:
-        label = self._labels(name)
+        groups = grouped(parts, _VALUES[name])
+        labels = {value: self._labels(name)(value) for value in groups}
+        drawn = palette.styles(name, labels.values())
         return [
-            self._row(name, value, label(value), compared) for value, compared in grouped(parts, _VALUES[name]).items()
+            self._row(name, value, labels[value], compared, drawn[labels[value]]) for value, compared in groups.items()
         ]
 
     def _tree(self, parts: list[Part]) -> list[Row]:
@@ -156,17 +159,17 @@ class _Page:
         ordered = self._directory.in_order(below, lambda team_id: -below[team_id].whole.cost)
         top = min((depth for _, depth in ordered), default=0)
         return [
-            self._row("team", str(team_id), self._directory.team(team_id), below[team_id], depth - top)
+            self._row("team", str(team_id), self._directory.team(team_id), below[team_id], _PLAIN, depth - top)
             for team_id, depth in ordered
         ]
 
-    def _row(self, name: str, value: str, label: str, compared: Compared, depth: int = 0) -> Row:
+    def _row(self, name: str, value: str, label: str, compared: Compared, style: palette.Style, depth: int = 0) -> Row:
         return Row(
             id=f"{name}-{value}",
             name=label,
             url=self.url(**{name: value}),
             events_url=self._asked.url(self._paths.events, **{name: value}),
-            slot=palette.slot(name, label),
+            style=style,
             depth=depth,
             compared=compared,
         )

@@ -12,6 +12,7 @@ LIGHT = ("#8a8780", "#3a5cce", "#bd5a33", "#2f9e86", "#a3487c", "#b08f1c", "#6c1
 DARK = ("#8f8c86", "#5a78dc", "#c1703f", "#5db39d", "#bf5790", "#d9a514", "#a896f7", "#90d4fd", "#8fe386")
 SLOTS = len(LIGHT) - 1
 OTHER = "Other"
+_FIXED = frozenset({"provider", "model"})
 # Told apart without colour: the second series of the same colour in one chart is hatched, the third dotted, …
 PATTERNS = ("", "/", ".", "x", "-", "|", "+", "\\")
 
@@ -93,11 +94,17 @@ def hashed(name: str) -> int:
 
 
 def styles(dimension: str, names: Iterable[str]) -> dict[str, Style]:
-    """A style for each name of one chart, in the given order; equal colours get different patterns."""
+    """A style for each name of one chart, in the given order; equal colours get different patterns.
+
+    Providers and models keep their colour everywhere. Teams and keys, which are as many as there are companies, only
+    start from theirs: one that is taken gives way to the next that is free.
+    """
     taken = dict.fromkeys(range(SLOTS + 1), 0)
     chosen = {}
     for name in names:
         of_name = slot(dimension, name)
+        if of_name and dimension not in _FIXED:
+            of_name = min(range(1, SLOTS + 1), key=lambda each: (taken[each], (each - of_name) % SLOTS))
         chosen[name] = Style(of_name, PATTERNS[taken[of_name] % len(PATTERNS)])
         taken[of_name] += 1
     return chosen

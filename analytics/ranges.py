@@ -101,11 +101,13 @@ def _custom(first: date, last: date, now: datetime, zone: ZoneInfo) -> Range:
 
 def _day(name: str, text: str) -> date:
     try:
-        if len(text) != len("2026-01-31"):
-            raise ValueError(text)
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise InvalidRange(f"The {name} of the range must be a real day, written like 2026-01-31.") from error
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    # Python reads other spellings of ISO 8601 as well; an address has one.
+    if day is None or day.isoformat() != text:
+        raise InvalidRange(f"The {name} of the range must be a real day, written like 2026-01-31.")
+    return day
 
 
 def _month_before(first: date) -> date:

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 
 from analytics import events as single
 from analytics import selectors
-from analytics.explain import explain, reason_in_words
+from analytics.explain import PICO_DIGITS, explain, reason_in_words
 from analytics.filters import DIMENSIONS, LABELS, Asked, InvalidAddress, parse, range_links
 from analytics.names import Directory, directory
 from analytics.options import budgets_about, filter_choices, names_of, status_choices
@@ -44,7 +44,6 @@ _LABELS = {
     "session": "Session",
     "authorization_id": "Authorization",
 }
-PICO_DIGITS = 12  # events keep the reported cost in 10^-12 USD
 FIRST_USAGE = "first"  # what the overview of an organization without usage says it has seen
 Page = Callable[Concatenate[HttpRequest, Access, ...], HttpResponse]
 

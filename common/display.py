@@ -35,6 +35,14 @@ def usd_exact(nano: Number | None) -> str:
     return f"{sign}${dollars:,}.{f'{rest:09d}'.rstrip('0').ljust(2, '0')}"
 
 
+def usd_fine(nano: Number | None) -> str:
+    """For single calls: below a dollar three significant digits, "$0.0428", "$0.000231"; else the same as `usd`."""
+    amount = round_to(Decimal(nano or 0) / NANO, 3)
+    if nano is None or not 0 < abs(amount) < 1:
+        return usd(nano)
+    return signed_dollars(amount.quantize(Decimal(1).scaleb(min(-2, amount.adjusted() - 2))))
+
+
 def usd_signed(nano: Number | None) -> str:
     """A change of an amount: "+$3.10", "−$0.42", "±$0"."""
     if nano is None:

@@ -35,6 +35,11 @@ def usd_exact(nano: object) -> str:
 
 
 @register.filter
+def usd_fine(nano: object) -> str:
+    return display.usd_fine(_number(nano))
+
+
+@register.filter
 def usd_signed(nano: object) -> str:
     return display.usd_signed(_number(nano))
 

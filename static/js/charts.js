@@ -44,7 +44,7 @@ function themed(host, figure) {
     if (trace.marker) {
       drawn.marker = { ...trace.marker, color: of, line: { color: surface, width: 1 } };
       if (trace.marker.pattern?.shape) {
-        drawn.marker.pattern = { ...trace.marker.pattern, fgcolor: surface, size: 5, solidity: 0.35 };
+        drawn.marker.pattern = { ...trace.marker.pattern, bgcolor: of, fgcolor: surface, size: 5, solidity: 0.35 };
       }
     }
     return drawn;
