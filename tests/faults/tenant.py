@@ -1,4 +1,4 @@
-"""`python -m tests.faults.tenant [SLUG]`: makes an organization with budgets and a key; prints what a client needs as JSON."""
+"""`python -m tests.faults.tenant [SLUG]`: an organization with budgets and a key, as JSON of what a client needs."""
 
 import json
 import os
