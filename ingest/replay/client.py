@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 TIMEOUT_S = 30.0
 # About a minute and a half of a server that does not answer, longer where it says how long to wait.
 ATTEMPTS = 12
+# Before anything was sent, whoever mistyped the URL should not wait that long.
+FIRST_CONTACT_ATTEMPTS = 5
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 15.0
 LONGEST_RETRY_AFTER_S = 60.0
 # What another attempt may change: too many requests, a restart, an overload.
@@ -51,7 +53,9 @@ class Answer:
 class Client:
     """For one thread. `stop` ends its pauses."""
 
-    def __init__(self, target: Target, stop: threading.Event, *, compress: bool = False) -> None:
+    def __init__(
+        self, target: Target, stop: threading.Event, *, compress: bool = False, attempts: int = ATTEMPTS
+    ) -> None:
         parts = urlsplit(target.url)
         host, self._prefix = parts.hostname or "", parts.path.rstrip("/")
         if parts.scheme == "https":
@@ -60,8 +64,7 @@ class Client:
             )
         else:
             self._connection = http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_S)
-        self._target, self._stop, self._compress = target, stop, compress
-        self.retries = 0
+        self._target, self._stop, self._compress, self._attempts = target, stop, compress, attempts
 
     def close(self) -> None:
         self._connection.close()
@@ -76,7 +79,7 @@ class Client:
     def _persist(self, method: str, path: str, body: bytes | None) -> Answer:
         """The answer of the first attempt that gets a lasting one. ReplayError when none does, or on a hopeless one."""
         trouble = ""
-        for attempt in range(ATTEMPTS):
+        for attempt in range(self._attempts):
             if self._stop.is_set():
                 raise ReplayError("The replay was stopped.")
             pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**attempt) * random.uniform(0.5, 1)
@@ -92,9 +95,8 @@ class Client:
                     return _lasting(Answer(response.status, document), self._target.url)
                 trouble = f"{self._target.url} answers {response.status}"
                 pause = _retry_after(response.headers.get("Retry-After")) or pause
-            self.retries += 1
             self._stop.wait(pause)
-        raise ReplayError(f"{trouble}, after {ATTEMPTS} attempts.")
+        raise ReplayError(f"{trouble}, after {self._attempts} attempts.")
 
     def _once(self, method: str, path: str, body: bytes | None) -> tuple[http.client.HTTPResponse, dict[str, Any]]:
         headers = {"Authorization": f"Bearer {self._target.key}", "Accept": "application/json"}

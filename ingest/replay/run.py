@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from queue import Empty, Full, Queue
 
-from ingest.replay.client import Client, ReplayError, Target
+from ingest.replay.client import FIRST_CONTACT_ATTEMPTS, Client, ReplayError, Target
 from ingest.replay.columns import RowError, moment, shifted
 from ingest.replay.sending import Sender, Tally
 from ingest.replay.source import Row, Source
@@ -68,7 +68,7 @@ def replay(source: Source, plan: Plan, account: Account, progress: Callable[[Tal
 
 def key_totals(target: Target, stop: threading.Event) -> Totals:
     """All that the key has ever used, as the server has settled it."""
-    client = Client(target, stop)
+    client = Client(target, stop, attempts=FIRST_CONTACT_ATTEMPTS)
     try:
         return totals_of_me(client.get(ME_PATH).document["spend"]["total"])
     except (KeyError, TypeError, ValueError) as error:

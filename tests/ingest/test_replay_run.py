@@ -127,8 +127,7 @@ def test_a_wrong_key_and_a_wrong_server_are_told(source: Source, stub: StubCostH
     client.close()
 
 
-def test_nobody_there_is_told(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "ATTEMPTS", 2)
+def test_nobody_there_is_told(source: Source) -> None:
     outcome = replay(source, Plan(Target("http://127.0.0.1:9", KEY), 0), Account(None), lambda _: None)
     assert "cannot be reached" in outcome.trouble
 
