@@ -36,7 +36,7 @@ def test_a_form_sent_many_times_at_once_issues_one_key(committed_tenant: Tenant)
     tenant, page = committed_tenant, "/o/acme/keys/new"
     clients = [browser(tenant.owner) for _ in range(6)]
     form = {"name": "bot", "team": tenant.team.id, "mode": "live", "attempt": attempt(clients[0], page)}
-    answers = at_once(*[lambda client=client: client.post(page, form) for client in clients])  # type: ignore[misc]
+    answers = at_once(*[lambda client=client: client.post(page, form) for client in clients])
     assert sorted(answer.status_code for answer in answers) == [200] + [302] * 5
     assert sum(bool(SECRET.search(answer.content)) for answer in answers) == 1
     with organization_scope(tenant.id):
@@ -49,7 +49,7 @@ def test_two_owners_who_remove_each_other_leave_one(committed_tenant: Tenant) ->
     with organization_scope(tenant.id):
         rows = {row.user_id: row.id for row in Membership.objects.all()}
     pairs = [(browser(users[0]), rows[users[1].id]), (browser(users[1]), rows[users[0].id])]
-    at_once(*[lambda pair=pair: pair[0].post(f"/o/acme/members/{pair[1]}/remove") for pair in pairs])  # type: ignore[misc]
+    at_once(*[lambda pair=pair: pair[0].post(f"/o/acme/members/{pair[1]}/remove") for pair in pairs])
     with organization_scope(tenant.id):
         assert Membership.objects.filter(role=Role.OWNER).count() == 1
 
@@ -61,7 +61,7 @@ def test_an_invitation_accepted_many_times_at_once_makes_one_member(committed_te
         _, token = member_invite(access=access, email=newcomer.email, role=Role.VIEWER, team_ids=[], now=timezone.now())
     clients = [browser(newcomer) for _ in range(4)]
     url = f"/invitations/accept?token={token}"
-    answers = at_once(*[lambda client=client: client.post(url) for client in clients])  # type: ignore[misc]
+    answers = at_once(*[lambda client=client: client.post(url) for client in clients])
     assert {answer.status_code for answer in answers} <= {302, 403, 410}
     with organization_scope(tenant.id):
         assert Membership.objects.filter(user=newcomer).count() == 1
@@ -72,7 +72,7 @@ def test_inviting_one_address_many_times_at_once_leaves_one_open_link(committed_
     tenant = committed_tenant
     clients = [browser(tenant.owner) for _ in range(4)]
     form = {"email": "new@people.example", "role": "viewer"}
-    answers = at_once(*[lambda client=client: client.post("/o/acme/members/invite", form) for client in clients])  # type: ignore[misc]
+    answers = at_once(*[lambda client=client: client.post("/o/acme/members/invite", form) for client in clients])
     assert {answer.status_code for answer in answers} <= {302, 422}
     with organization_scope(tenant.id):
         assert Invitation.objects.filter(revoked_at__isnull=True).count() == 1
@@ -84,6 +84,6 @@ def test_teams_of_one_name_made_at_once_get_slugs_of_their_own_or_a_sentence(com
     clients = [browser(tenant.owner) for _ in range(4)]
     answers = at_once(
         *[lambda client=client: client.post("/o/acme/teams/new", {"name": "Search"}) for client in clients]
-    )  # type: ignore[misc]
+    )
     assert {answer.status_code for answer in answers} <= {302, 422}
     assert 302 in {answer.status_code for answer in answers}
