@@ -176,7 +176,10 @@ def test_an_archived_budget_counts_no_more(tenant: Tenant, prices: None) -> None
     assert entries(budget)[0][1:] == (COST, 1)
 
 
-def test_two_workers_at_once(committed_tenant: Tenant, committed_prices: None) -> None:
+def test_workers_side_by_side(
+    committed_tenant: Tenant, committed_prices: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "ROUND_EVENTS", 50)  # many rounds, so that the workers meet
     tenant = committed_tenant
     batches, size = 30, 20
     total = batches * size

@@ -107,6 +107,8 @@ def test_a_period_begins_on_its_day(zone_name: str, instant: datetime, kind: Per
         # At 00:01 the clocks went back to 23:01: the new day had begun.
         ("America/St_Johns", "2010-11-07", "2010-11-07T02:30Z", 25),
         ("America/St_Johns", "2010-11-06", "2010-11-06T02:30Z", 24),
+        # The clocks went from 23:30 to 00:30: midnight lies inside the gap, and the day begins after it.
+        ("America/Toronto", "1919-03-31", "1919-03-31T04:30Z", 23.5),
     ],
 )
 def test_days(zone: str, day: str, start: str, hours: float) -> None:
@@ -115,6 +117,15 @@ def test_days(zone: str, day: str, start: str, hours: float) -> None:
     assert period.end - period.start == timedelta(hours=hours)
     assert period.start.astimezone(ZoneInfo(zone)).date() == date.fromisoformat(day)
     assert period_at(PeriodKind.DAY, period.start - US, ZoneInfo(zone)).end == period.start
+
+
+def test_yesterdays_date_shown_again_belongs_to_the_day_that_had_begun() -> None:
+    """Half past eleven comes a second time after midnight in St. John's."""
+    zone, again = ZoneInfo("America/St_Johns"), datetime(2010, 11, 7, 3, tzinfo=UTC)
+    assert (again.astimezone(zone).day, again.astimezone(zone).hour) == (6, 23)
+    period = period_at(PeriodKind.DAY, again, zone)
+    assert again in period
+    assert period == period_at(PeriodKind.DAY, datetime(2010, 11, 7, 12, tzinfo=UTC), zone)
 
 
 def test_a_day_that_never_was_is_no_period() -> None:
