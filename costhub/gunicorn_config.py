@@ -22,8 +22,8 @@ class PathLogger(Logger):
 
     def atoms(self, resp: Any, req: Any, environ: MutableMapping[str, Any], request_time: Any) -> Any:
         known = super().atoms(resp, req, environ, request_time)
-        # Quoted again, since a decoded path may break the line and forge entries.
-        known["U"] = quote(environ.get("PATH_INFO", ""), encoding="latin-1")
+        # Quoted again, since a decoded path may break the line and forge entries. Django has made it Unicode by now.
+        known["U"] = quote(environ.get("PATH_INFO", ""), errors="replace")
         return known
 
 
