@@ -73,7 +73,8 @@ def _key(path: str, org: str) -> str | None:
         return None
     if match.kwargs.get("org_slug") != org:
         return None
-    return " ".join([str(match.url_name), *(v for k, v in match.kwargs.items() if isinstance(v, str) and k != "org_slug")])
+    kinds = [value for name, value in match.kwargs.items() if isinstance(value, str) and name != "org_slug"]
+    return " ".join([str(match.url_name), *kinds])
 
 
 class _Addresses(HTMLParser):

@@ -42,7 +42,7 @@ def _program(playwright: Playwright) -> str | None:
 
 
 class Watch:
-    """Notes what pages do wrong: errors in scripts, broken rules of content security, requests that fail or go astray."""
+    """Notes what pages do wrong: errors, breaches of the content security policy, requests that fail or stray."""
 
     def __init__(self, origin: str) -> None:
         self.problems: list[str] = []

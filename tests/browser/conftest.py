@@ -52,7 +52,7 @@ def visitors(browser: Browser, product: Product) -> Iterator[Visitors]:
     visitors = Visitors(browser, product.url)
     yield visitors
     visitors.close()
-    assert not visitors.watch.problems
+    assert not visitors.watch.problems, "\n".join(visitors.watch.problems)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def demo(browser: Browser, product: Product, smtp: SmtpServer, slack: SlackServe
     people.accept_invitation(viewer, _invitation_link(smtp, VIEWER), VIEWER)
     demo = Demo(owner.context.storage_state(), viewer.context.storage_state(), explore(owner.context.request, DEMO))
     visitors.close()
-    assert not visitors.watch.problems
+    assert not visitors.watch.problems, "\n".join(visitors.watch.problems)
     return demo
 
 

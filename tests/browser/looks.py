@@ -10,16 +10,28 @@ from tests.browser.addresses import Site
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+Theme = Literal["light", "dark"]
+THEMES: tuple[Theme, ...] = ("light", "dark")
 SERIOUS = {"serious", "critical"}
 
-_SETTLED = """() => document.readyState === 'complete' && document.fonts.status === 'loaded'
-  && [...document.querySelectorAll('[data-chart]')].every(chart => chart.classList.contains('is-drawn'))
-  && ![...document.querySelectorAll('.skeleton')].some(each => each.checkVisibility() && !each.closest('[data-chart]'))"""
-_AXE_RUN = """async (rules) => (await axe.run(document, rules)).violations.map(({id, impact, help, nodes}) =>
-  ({id, impact, help, nodes: nodes.map(node => node.target.join(' ') + ': ' + node.any.map(each => each.message).join('; '))}))"""
+_SETTLED = """() => {
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  return document.readyState === 'complete' && document.fonts.status === 'loaded'
+    && all('[data-chart]').every((chart) => chart.classList.contains('is-drawn'))
+    && !all('.skeleton').some((each) => each.checkVisibility() && !each.closest('[data-chart]'));
+}"""
+_AXE_RUN = """async (rules) => {
+  const told = (node) => `${node.target.join(' ')}: ${node.any.map((each) => each.message).join('; ')}`;
+  const { violations } = await axe.run(document, rules);
+  return violations.map(({ id, impact, help, nodes }) => ({ id, impact, help, nodes: nodes.map(told) }));
+}"""
 # Two frames until the new style is there, then until colours have faded to what they will be.
-_STILL = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(
-  Promise.all(document.getAnimations().map(each => each.finished.catch(() => 0))).then(() => 0)))))"""
+_STILL = """async () => {
+  const frame = () => new Promise(requestAnimationFrame);
+  await frame();
+  await frame();
+  await Promise.allSettled(document.getAnimations().map((each) => each.finished));
+}"""
 _PAST_EDGE = "() => document.scrollingElement.scrollWidth - innerWidth"
 
 
@@ -28,7 +40,7 @@ def settle(page: Page) -> None:
     page.wait_for_function(_SETTLED)
 
 
-def show(page: Page, size: Any, theme: Literal["light", "dark"]) -> None:
+def show(page: Page, size: Any, theme: Theme) -> None:
     """Makes the window this large and the system's theme this one, and waits until the page has followed."""
     page.set_viewport_size(size)
     page.emulate_media(color_scheme=theme)
@@ -41,8 +53,8 @@ def faults(page: Page) -> list[str]:
     page.evaluate(AXE)
     found = []
     for size in (WIDE, NARROW):
-        for theme in ("light", "dark"):
-            show(page, size, theme)  # type: ignore[arg-type]
+        for theme in THEMES:
+            show(page, size, theme)
             # Another theme changes colours and nothing else.
             rules = {} if theme == "light" else {"runOnly": ["color-contrast"]}
             found += [f"{size['width']} {theme}: {fault}" for fault in _axe(page, rules)]

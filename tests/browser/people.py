@@ -5,7 +5,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-PASSWORD = "plum-teapot-sundial"  # noqa: S105 - of people who live for one test run
+PASSWORD = "plum-teapot-sundial"
 
 
 def sign_up(page: Page, email: str) -> None:

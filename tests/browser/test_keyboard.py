@@ -11,11 +11,18 @@ from tests.browser.conftest import DEMO, Demo
 from tests.browser.looks import NARROW, settle
 
 # A link that fills a card gives its ring to the card.
-_FOCUS = """() => { const it = document.activeElement; if (it === document.body) return null;
-  const box = it.getBoundingClientRect();
-  const ringed = each => getComputedStyle(each).outlineStyle !== 'none' && parseFloat(getComputedStyle(each).outlineWidth) >= 2;
-  return {what: it.outerHTML.slice(0, 90), ring: ringed(it) || ringed(it.closest('.card') ?? it),
-    seen: box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth}; }"""
+_FOCUS = """() => {
+  const it = document.activeElement, { top, bottom, left, right } = it.getBoundingClientRect();
+  const ringed = (each) => {
+    const { outlineStyle, outlineWidth } = getComputedStyle(each);
+    return outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2;
+  };
+  return it === document.body ? null : {
+    what: it.outerHTML.slice(0, 90),
+    ring: ringed(it) || ringed(it.closest('.card') ?? it),
+    seen: bottom > Math.max(top, 0) && right > Math.max(left, 0) && top < innerHeight && left < innerWidth,
+  };
+}"""
 
 
 def tab_to(page: Page, selector: str, limit: int = 60) -> None:
@@ -51,7 +58,9 @@ def test_the_focus_is_seen(demo: Demo, visitors: Visitors, path: str) -> None:
             break
         stops.append(stop)
     assert len(stops) > 15
-    assert [stop for stop in stops if not (stop["ring"] and stop["seen"])] == []
+    # A date has several stops, of which the browser itself marks the last.
+    ringed = {stop["what"] for stop in stops if stop["ring"]}
+    assert [stop for stop in stops if not (stop["what"] in ringed and stop["seen"])] == []
 
 
 def test_organization_switcher(visitors: Visitors) -> None:
