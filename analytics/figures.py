@@ -44,21 +44,19 @@ NOTHING = Figures()
 
 @dataclass(slots=True)
 class Compared:
-    """A group in the whole range, in its part that is compared, and in the days before."""
+    """A group in the range and in the days before."""
 
-    whole: Figures = NOTHING
-    so_far: Figures = NOTHING
+    now: Figures = NOTHING
     before: Figures = NOTHING
 
     def add(self, other: "Compared") -> None:
-        self.whole = self.whole.plus(other.whole)
-        self.so_far = self.so_far.plus(other.so_far)
+        self.now = self.now.plus(other.now)
         self.before = self.before.plus(other.before)
 
     @property
     def change(self) -> int:
         """By how much the cost has moved, in nano-USD."""
-        return self.so_far.cost - self.before.cost
+        return self.now.cost - self.before.cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +78,11 @@ def grouped(parts: Iterable[Part], group_of: Callable[[Part], Group]) -> dict[Gr
     sums: dict[Group, Compared] = {}
     for part in parts:
         sums.setdefault(group_of(part), Compared()).add(part.compared)
-    return dict(sorted(sums.items(), key=lambda item: (-item[1].whole.cost, -item[1].before.cost, str(item[0]))))
+    return dict(sorted(sums.items(), key=lambda item: (-item[1].now.cost, -item[1].before.cost, str(item[0]))))
 
 
 def total(parts: Iterable[Part]) -> Compared:
-    whole = Compared()
+    added = Compared()
     for part in parts:
-        whole.add(part.compared)
-    return whole
+        added.add(part.compared)
+    return added

@@ -27,7 +27,7 @@ class Mover:
         """new, gone, requests or price: what the change is mostly due to."""
         if not self.compared.before.cost:
             return "new"
-        if not self.compared.so_far.cost:
+        if not self.compared.now.cost:
             return "gone"
         return "requests" if abs(self.by_requests) >= abs(self.by_price) else "price"
 
@@ -39,7 +39,7 @@ def movers(groups: Iterable[tuple[str, Compared]], top: int = TOP) -> list[Mover
 
 
 def mover(group: str, compared: Compared) -> Mover:
-    before, now = compared.before, compared.so_far
+    before, now = compared.before, compared.now
     if not before.priced:
         by_requests = compared.change
     else:

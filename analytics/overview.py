@@ -156,7 +156,7 @@ class _Page:
         for team_id, compared in grouped(parts, lambda part: part.team_id).items():
             for above in self._directory.above(team_id, self._asked.filters.team):
                 below.setdefault(above, Compared()).add(compared)
-        ordered = self._directory.in_order(below, lambda team_id: -below[team_id].whole.cost)
+        ordered = self._directory.in_order(below, lambda team_id: -below[team_id].now.cost)
         top = min((depth for _, depth in ordered), default=0)
         return [
             self._row("team", str(team_id), self._directory.team(team_id), below[team_id], _PLAIN, depth - top)

@@ -33,17 +33,16 @@ class InvalidRange(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The local days `first` to `last` and the ones they are compared with.
+    """The local days `first` to `last` (`whole`) and the ones they are compared with (`before`).
 
-    Rollups know whole hours, so changes are measured up to `through`, the last full hour that has passed: the earlier
-    days are cut at the same time of day. `whole` is the range itself, `so_far` its part up to there.
+    While the range is running, the earlier days are cut at the same time of day, to the nearest hour: rollups know
+    whole hours, and what the running hour costs must show at once.
     """
 
     name: str
     first: date
     last: date
     whole: Period
-    so_far: Period
     before_first: date
     before_last: date
     before: Period
@@ -52,10 +51,6 @@ class Range:
     @property
     def days(self) -> int:
         return (self.last - self.first).days + 1
-
-    @property
-    def is_over(self) -> bool:
-        return self.so_far.end == self.whole.end
 
     @property
     def label(self) -> str:
@@ -139,8 +134,8 @@ _FIRST_AND_LAST: Mapping[str, Callable[[date], tuple[date, date]]] = {
 
 def _range(name: str, first: date, last: date, before_first: date, now: datetime, zone: ZoneInfo) -> Range:
     whole = Period(local_midnight(first, zone), local_midnight(last + _ONE_DAY, zone))
-    hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    through = whole.end if now >= whole.end else max(whole.start, hour)
+    nearest_hour = (now.astimezone(UTC) + HOUR / 2).replace(minute=0, second=0, microsecond=0)
+    through = whole.end if now >= whole.end else min(max(whole.start, nearest_hour), whole.end)
     before_start = local_midnight(before_first, zone)
     if through == whole.end and name == "last-month":
         before_end = whole.start
@@ -154,7 +149,6 @@ def _range(name: str, first: date, last: date, before_first: date, now: datetime
         first=first,
         last=last,
         whole=whole,
-        so_far=Period(whole.start, through),
         before_first=before_first,
         before_last=max(before_first, before_last),
         before=before,

@@ -35,16 +35,15 @@ def parts(*, organization_id: int, chosen: Range, filters: Filter) -> list[Part]
     where, parameters = _where(organization_id, filters)
     parameters |= {
         "start": chosen.whole.start,
-        "through": chosen.so_far.end,
         "end": chosen.whole.end,
         "before": chosen.before.start,
         "before_end": chosen.before.end,
     }
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT team_id, virtual_key_id, provider, model, bucket >= %(start)s, bucket >= %(through)s,"
+            "SELECT team_id, virtual_key_id, provider, model, bucket >= %(start)s,"
             f" {_FIGURES} FROM usage_cube WHERE {where} AND bucket >= %(before)s AND bucket < %(end)s"
-            " AND (bucket >= %(start)s OR bucket < %(before_end)s) GROUP BY 1, 2, 3, 4, 5, 6",
+            " AND (bucket >= %(start)s OR bucket < %(before_end)s) GROUP BY 1, 2, 3, 4, 5",
             parameters,
         )
         rows = cursor.fetchall()
@@ -53,17 +52,11 @@ def parts(*, organization_id: int, chosen: Range, filters: Filter) -> list[Part]
 
 def _joined(rows: Sequence[Sequence[Any]]) -> list[Part]:
     found: dict[tuple[int, int, str, str], Part] = {}
-    for team_id, key_id, provider, model, inside, running, *sums in rows:
+    for team_id, key_id, provider, model, inside, *sums in rows:
         key = (team_id, key_id, provider, model)
         part = found.setdefault(key, Part(*key))
         figures = Figures(*map(int, sums))
-        part.compared.add(
-            Compared(
-                whole=figures if inside else Figures(),
-                so_far=figures if inside and not running else Figures(),
-                before=Figures() if inside else figures,
-            )
-        )
+        part.compared.add(Compared(now=figures) if inside else Compared(before=figures))
     return list(found.values())
 
 

@@ -57,8 +57,8 @@ def _sensible(page: Page) -> Page:
             return page(request, access, **arguments)
         except InvalidAddress as error:
             part = bool(getattr(request, "htmx", False))
-            context = {"reasons": error.reasons, "path": request.path, "nav": request.resolver_match.url_name}  # type: ignore[union-attr]
-            return render(request, "analytics/_invalid.html" if part else "analytics/invalid.html", context, status=422)
+            template = "analytics/_invalid.html" if part else "analytics/invalid.html"
+            return render(request, template, {"reasons": error.reasons}, status=422)
 
     return view
 
@@ -69,7 +69,7 @@ def _sensible(page: Page) -> Page:
 def overview(request: HttpRequest, access: Access) -> HttpResponse:
     asked, names = _read(request, access)
     context = _overview(access, asked, names)
-    if not context["page"].total.whole.requests and not selectors.has_usage(access.organization.id):
+    if not context["page"].total.now.requests and not selectors.has_usage(access.organization.id):
         return render(request, "analytics/first_usage.html", _first_usage(access))
     return render(request, "analytics/overview.html", context)
 
@@ -102,10 +102,12 @@ def events(request: HttpRequest, access: Access) -> HttpResponse:
     path = reverse("event", kwargs={"org_slug": access.organization.slug})
     only = {"status": asked.status or None, "unpriced": "1" if asked.unpriced else None}
     context = _frame(access, asked, names, "events") | {
-        "filters": filter_choices(asked, names, _names_used(access, asked)),
+        "filters": filter_choices(asked, names, _names_used(access, asked)) + status_choices(asked),
+        "clear_url": asked.url(request.path, **dict.fromkeys(DIMENSIONS))
+        if asked.filters or any(only.values())
+        else "",
         "events": [_event_row(event, names, asked.range.zone, path) for event in found.events],
         "total": single.events_total(organization_id=access.organization.id, asked=asked, directory=names),
-        "status_choices": status_choices(asked),
         "described": _described(asked, names),
         "newest_url": asked.url(request.path, **only) if cursor else "",
         "older_url": asked.url(request.path, **only, cursor=found.cursor) if found.cursor else "",
@@ -214,15 +216,15 @@ def _overview(access: Access, asked: Asked, names: Directory) -> dict[str, Any]:
         filters=filters,
     )
     page = overview_of(asked, parts=found, points=points, directory=names, paths=paths)
-    state, whole = _state(access, asked), page.total.whole
+    state, shown = _state(access, asked), page.total.now
     # Without a filter the parts name everything there is to filter by.
     used = _names_used(access, asked) if asked.filters else names_of(found)
     return _frame(access, asked, names, "overview") | {
         "filters": filter_choices(asked, names, used),
         "page": page,
         "by_label": LABELS[asked.by],
-        "errors_hint": f"{compact(whole.errors)} of {compact(whole.requests)}" if whole.errors else "None failed",
-        "unpriced_hint": "Missing from the spend" if whole.unpriced else "Everything has a price",
+        "errors_hint": f"{compact(shown.errors)} of {compact(shown.requests)}" if shown.errors else "None failed",
+        "unpriced_hint": "Missing from the spend" if shown.unpriced else "Everything has a price",
         "events_url": asked.url(paths.events),
         "errors_url": asked.url(paths.events, status="error"),
         "unpriced_url": asked.url(paths.unpriced) if not asked.filters else asked.url(paths.events, unpriced="1"),
@@ -233,10 +235,10 @@ def _overview(access: Access, asked: Asked, names: Directory) -> dict[str, Any]:
 
 
 def _state(access: Access, asked: Asked) -> str:
-    """Changes with every event that was settled into the range, and every hour, when the comparison moves on."""
+    """Changes with every event that is settled into the range, and every hour, when the comparison moves on."""
     span = asked.range
     state = selectors.spend_state(organization_id=access.organization.id, start=span.before.start, end=span.whole.end)
-    return f"{state}-{span.so_far.end:%d%H}"
+    return f"{state}-{span.before.end:%d%H}"
 
 
 def _names_used(access: Access, asked: Asked) -> dict[Dimension, list[str]]:

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+import plotly.graph_objects as go
+
 from analytics.charts import Chart, SpendPoint, budget_burn_up, ranked, spend_over_time
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -105,3 +107,25 @@ def test_a_forecast_goes_on_from_the_last_known_point() -> None:
     assert forecast["x"] == ["2026-11-01T13:00:00", "2026-12-01T00:00:00"]
     assert forecast["y"] == ["4.000000000", "31.000000000"]
     assert [line.name for line in chart.lines] == ["Spent", "Even pace", "Limit", "Forecast"]
+
+
+def test_days_without_spend_are_part_of_the_picture() -> None:
+    chart = spend_over_time(
+        [SpendPoint(NOON, "gpt-5", 1)],
+        chart_id="trend",
+        title="Spend",
+        dimension="model",
+        interval="day",
+        zone=BERLIN,
+        span=(datetime(2026, 10, 31, 23, tzinfo=UTC), datetime(2026, 11, 29, 23, tzinfo=UTC)),
+        links={"gpt-5": "/o/acme/?model=gpt-5"},
+    )
+    assert chart.figure["layout"]["xaxis"]["range"] == ["2026-10-31T12:00:00", "2026-11-30T12:00:00"]
+    assert chart.figure["data"][0]["width"] == 24 * 3600 * 800
+    assert chart.entries[0].url == "/o/acme/?model=gpt-5"
+
+
+def test_plotly_knows_everything_a_figure_says() -> None:
+    for chart in (trend(SpendPoint(NOON, "gpt-5", 5), SpendPoint(NOON, "gpt-4o", 7)), burn_up(None)):
+        drawn = go.Figure(chart.figure)
+        assert len(drawn.data) == len(chart.figure["data"])

@@ -8,7 +8,7 @@ from analytics.movers import mover, movers
 
 def compared(before: tuple[int, int], now: tuple[int, int], unpriced: int = 0) -> Compared:
     """(cost, requests) before and now."""
-    return Compared(so_far=Figures(now[0], now[1], 0, unpriced), before=Figures(*before))
+    return Compared(now=Figures(now[0], now[1], 0, unpriced), before=Figures(*before))
 
 
 @pytest.mark.parametrize(

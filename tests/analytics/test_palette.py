@@ -114,3 +114,11 @@ def test_equal_colours_in_one_chart_get_different_patterns() -> None:
     assert chosen["gpt-4o"] == palette.Style(8)
     assert chosen["gpt-4o-2024-08-06"] == palette.Style(8, "/")
     assert chosen["claude-sonnet-4-5"] == palette.Style(2)
+
+
+def test_teams_and_keys_never_share_a_colour_while_there_are_others() -> None:
+    names = [f"team {number}" for number in range(palette.SLOTS)]
+    for dimension in ("team", "key"):
+        assert sorted(style.slot for style in palette.styles(dimension, names).values()) == list(range(1, 9))
+    ninth = palette.styles("team", [*names, "one more"])["one more"]
+    assert ninth.pattern == "/"

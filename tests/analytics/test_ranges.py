@@ -59,17 +59,23 @@ def test_days_of_a_change_of_clocks(day: str, hours: int) -> None:
     assert len(interval_starts(found, Interval.HOUR)) == hours
 
 
-def test_what_is_running_is_compared_up_to_the_same_hour() -> None:
-    found = chosen(range="7d")
-    assert found.so_far.end == datetime(2026, 11, 23, 19, tzinfo=UTC)
-    assert found.before.end == datetime(2026, 11, 16, 19, tzinfo=UTC)
-    assert not found.is_over
+@pytest.mark.parametrize(("minute", "hour"), [(0, 19), (29, 19), (30, 20), (59, 20)])
+def test_what_is_running_is_compared_up_to_the_nearest_hour(minute: int, hour: int) -> None:
+    found = chosen(range="7d", now=NOW.replace(minute=minute))
+    assert found.before.start == datetime(2026, 11, 9, 23, tzinfo=UTC)
+    assert found.before.end == datetime(2026, 11, 16, hour, tzinfo=UTC)
+
+
+def test_just_after_midnight_there_is_nothing_to_compare_with() -> None:
+    found = chosen(range="today", now=datetime(2026, 11, 22, 23, 10, tzinfo=UTC))
+    assert found.before.start == found.before.end
+    late = chosen(range="today", now=datetime(2026, 11, 23, 22, 50, tzinfo=UTC))
+    assert late.before.end == late.whole.start
 
 
 def test_the_same_hour_is_the_same_on_the_clock_after_a_change_of_clocks() -> None:
     # New York: 14:00 EST is 19:00 UTC, 14:00 EDT is 18:00 UTC.
-    found = chosen(NEW_YORK, range="month")
-    assert found.so_far.end == datetime(2026, 11, 23, 19, tzinfo=UTC)
+    found = chosen(NEW_YORK, range="month", now=datetime(2026, 11, 23, 19, 20, tzinfo=UTC))
     assert found.before.end == datetime(2026, 10, 23, 18, tzinfo=UTC)
 
 
@@ -81,7 +87,6 @@ def test_a_long_month_is_never_compared_with_days_of_its_own() -> None:
 
 def test_what_is_over_is_compared_whole() -> None:
     found = chosen(start="2026-10-05", end="2026-10-11")
-    assert found.is_over
     assert found.before.end == found.whole.start
     assert found.before.start == datetime(2026, 9, 27, 22, tzinfo=UTC)
 

@@ -150,3 +150,63 @@ def test_a_moment_names_its_zone() -> None:
 def test_a_share_of_nothing_is_unknown() -> None:
     assert display.share(1, 0) is None
     assert display.share(1, 8) == Decimal("12.5")
+
+
+@pytest.mark.parametrize(
+    ("nano", "text"),
+    [
+        (None, "—"),
+        (0, "$0.00"),
+        (42_807_500, "$0.0428"),
+        (231_000, "$0.000231"),
+        (1, "$0.00000000100"),
+        (160_000_000, "$0.160"),
+        (999_600_000, "$1.00"),
+        (12_345_000_000, "$12.34"),
+    ],
+)
+def test_usd_of_single_calls(nano: Number | None, text: str) -> None:
+    assert display.usd_fine(nano) == text
+
+
+@pytest.mark.parametrize(
+    ("nano", "text"), [(None, "—"), (0, "±$0"), (3_100_000_000, "+$3.10"), (-420_000, "−$0.00042")]
+)
+def test_usd_of_a_change(nano: Number | None, text: str) -> None:
+    assert display.usd_signed(nano) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (None, "—"),
+        (Decimal("0"), "$0.00"),
+        (Decimal("0.1"), "$0.10"),
+        (Decimal("1234.5"), "$1,234.50"),
+        (Decimal("0.00022750000"), "$0.0002275"),
+        (Decimal("-0.000000000001"), "−$0.000000000001"),
+        (Decimal("1E-7"), "$0.0000001"),
+    ],
+)
+def test_exact_dollars(amount: Decimal | None, text: str) -> None:
+    assert display.dollars(amount) == text
+
+
+@pytest.mark.parametrize(
+    ("length", "text"),
+    [
+        (None, "—"),
+        (0, "0 s"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (185, "3 min 5 s"),
+        (7_800, "2 h 10 min"),
+        (273_600, "3 d 4 h"),
+    ],
+)
+def test_lengths_of_time(length: int | None, text: str) -> None:
+    assert display.seconds(length) == text
+
+
+def test_a_clock_reads_in_the_zone_it_comes_in() -> None:
+    assert display.clock(NOW.astimezone(ZoneInfo("Asia/Kolkata"))) == "24 Nov 2026, 00:30:00"
