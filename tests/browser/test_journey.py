@@ -89,7 +89,7 @@ def test_from_signing_up_to_the_alert(
     people.revoke_key(page, org, "engine-prod")
     status, problem = report(product, secret, 1)
     assert status == 401
-    assert problem["type"].endswith("/unauthorized")
+    assert problem["type"].endswith("/unauthenticated")
     overview.reload()
     expect_spend(overview, 13)
 
