@@ -42,7 +42,8 @@ function themed(host, figure) {
     const drawn = { ...trace };
     if (trace.line) drawn.line = { ...trace.line, color: of };
     if (trace.marker) {
-      drawn.marker = { ...trace.marker, color: of, line: { color: surface, width: 1 } };
+      // No lines between the parts: beside one dear day they would cover the cheap ones whole.
+      drawn.marker = { ...trace.marker, color: of, line: { width: 0 } };
       if (trace.marker.pattern?.shape) {
         drawn.marker.pattern = { ...trace.marker.pattern, bgcolor: of, fgcolor: surface, size: 5, solidity: 0.35 };
       }
