@@ -3,6 +3,7 @@
 Each of the two is one transaction: nobody sees half of it, and no worker settles what has its own time to be settled.
 """
 
+import logging
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from alerts.services import channel_create
 from budgets.services import Measure, budget_create
 from common.money import usd_to_nano
 from common.periods import local_midnight
+from common.problems import Problem
 from costhub.demo import company
 from costhub.demo.company import PLANS, TEAMS, WORKLOADS, Plan
 from costhub.demo.story import RECENT, calendar_of, first_moment, local_days, months, steps
@@ -35,6 +37,8 @@ from tenants.services import (
 from usage.locks import lock_organization
 from usage.records import Reported
 from usage.store import make_partitions
+
+log = logging.getLogger(__name__)
 
 MADE, FILLED = "demo.made", "demo.filled"
 
@@ -92,12 +96,21 @@ def demo_make(*, password: str, now: datetime) -> Demo:
 
 
 def demo_fill(*, demo: Demo, now: datetime) -> Demo:
-    """The demo with the usage since it was last filled. Usage of others in the organization is left alone."""
+    """The demo with the usage since it was last filled. Usage of others in the organization is left alone.
+
+    A demo that another version of the story has told stays as it is: its hours cannot be told again differently.
+    """
     if now <= demo.filled_until:
         return demo
     make_partitions(months(demo.filled_until, now))
-    with organization_scope(demo.organization.id):
-        return _filled(demo, now)
+    try:
+        with organization_scope(demo.organization.id):
+            return _filled(demo, now)
+    except Problem as problem:
+        if problem.slug != "event-conflict":
+            raise
+        log.warning("the demo organization was made by another version of CostHub; no new usage was added to it")
+        return demo
 
 
 def _furnish(organization: Organization, owner: User, start: datetime) -> None:

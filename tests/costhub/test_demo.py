@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from django.core.management import call_command
 from django.db import transaction
@@ -36,6 +37,7 @@ from costhub.demo.credentials import demo_password, playground_key
 from costhub.demo.services import Demo, demo_fill, demo_find, demo_make
 from costhub.demo.story import calendar_of, first_moment, incident_day, steps
 from costhub.demo.traffic import day_of_usage, expected_calls, shares
+from ingest import inbox
 from tenants.access import memberships_of, organization_scope
 from tenants.models import Membership, User, VirtualKey
 from tenants.services import credential_revoke
@@ -206,6 +208,19 @@ def test_filling_up_adds_what_happened_since_and_nothing_twice(inside: Demo) -> 
     ).exists()
     assert rollups.differences(inside.organization.id) == []
     assert ledger.differences(inside.organization.id) == []
+
+
+def test_a_demo_of_another_version_stays_as_it_is(inside: Demo, caplog: pytest.LogCaptureFixture) -> None:
+    later = NOW + timedelta(hours=3)
+    _, coming = next(use for use in day_of_usage(inside.calendar, date(2026, 11, 24)) if NOW < use[1].time < later)
+    key = VirtualKey.objects.order_by("id").first()
+    assert key is not None
+    told_otherwise = msgspec.structs.replace(coming, model="another-model")
+    inbox.accept(organization_id=inside.organization.id, events={key.id: [told_otherwise]}, now=NOW)
+    before = UsageEvent.objects.count()
+    assert demo_fill(demo=inside, now=later).filled_until == inside.filled_until
+    assert UsageEvent.objects.count() == before
+    assert "another version" in caplog.text
 
 
 def test_a_revoked_key_falls_silent(inside: Demo) -> None:
