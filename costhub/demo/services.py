@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 from allauth.account.models import EmailAddress
 from django.db import transaction
 
-from alerts.models import Channel
-from alerts.services import channel_create
+from alerts.models import Alert, Channel
+from alerts.services import alert_acknowledge, channel_create
 from budgets.services import Measure, budget_create
 from common.money import usd_to_nano
 from common.periods import local_midnight
@@ -199,11 +199,21 @@ def _filled(demo: Demo, until: datetime) -> Demo:
             muted = []
         _settle(organization, [use for use in waiting[:due] if use[0] in keys], keys, moment)
         del waiting[:due]
+    _acknowledge_the_old(demo, until)
     audit_record(
         organization_id=organization.id, actor=None, action=FILLED, target=organization, now=until,
         until=until.isoformat(),
     )  # fmt: skip
     return replace(demo, filled_until=until)
+
+
+def _acknowledge_the_old(demo: Demo, until: datetime) -> None:
+    """Somebody has dealt with what fired more than a week ago, an hour after it did."""
+    old = Alert.objects.filter(
+        organization=demo.organization, acknowledged_at__isnull=True, created_at__lt=until - timedelta(days=7)
+    )
+    for alert in old:
+        alert_acknowledge(alert=alert, actor=demo.owner, now=alert.created_at + timedelta(hours=1))
 
 
 def _active_keys(organization: Organization) -> dict[str, int]:

@@ -175,6 +175,9 @@ def test_old_alerts_are_told_to_nobody(inside: Demo) -> None:
     assert Channel.objects.listening().count() == 1
     assert not Delivery.objects.filter(next_attempt_at__lt=inside.filled_until - timedelta(days=4)).exists()
     assert Delivery.objects.count() <= 12
+    unseen = Alert.objects.filter(acknowledged_at__isnull=True)
+    assert not unseen.filter(created_at__lt=inside.filled_until - timedelta(days=7)).exists()
+    assert 1 <= unseen.count() <= 12
 
 
 def test_people_and_keys(inside: Demo) -> None:
