@@ -65,7 +65,7 @@ def test_before_the_first_usage(visitors: Visitors) -> None:
     assert faults(page) == []
     org = people.make_organization(page, "Initech", "Asia/Kolkata")
     site = explore(page.context.request, org)
-    empty = ("alerts", "budgets", "events", "keys", "overview", "tokens", "unpriced", "ingestion", "members", "teams")
+    empty = ("alerts", "budgets", "events", "keys", "overview", "tokens", "unpriced")
     found = faults_of(page, {name: site.pages[name] for name in empty})
     assert not found, report(found)
 
