@@ -170,11 +170,13 @@ def test_a_lone_surrogate(send: Any, tenant: Tenant) -> None:
         ("0001-01-01T00:00:00+10:00", "timestamp_out_of_window"),
         ("9999-12-31T23:59:59Z", "timestamp_out_of_window"),
         ("9999-12-31T23:59:59-10:00", "timestamp_out_of_window"),
-        ((datetime.now(UTC) - timedelta(days=36)).isoformat(), "timestamp_out_of_window"),
-        ((datetime.now(UTC) + timedelta(minutes=6)).isoformat(), "timestamp_out_of_window"),
+        (timedelta(days=-36), "timestamp_out_of_window"),
+        (timedelta(minutes=6), "timestamp_out_of_window"),
     ],
 )
 def test_times_that_are_refused(send: Any, tenant: Tenant, time: Any, code: str) -> None:
+    if isinstance(time, timedelta):
+        time = (datetime.now(UTC) + time).isoformat()
     problem = assert_problem(send(event(time=time)), 422, "validation-error", tenant)
     assert (problem["errors"][0]["pointer"], problem["errors"][0]["code"]) == ("/time", code)
 

@@ -286,7 +286,10 @@ def test_the_bar_moves_on_a_terminal_and_a_log_gets_lines() -> None:
         assert expected in written
 
 
-def test_the_command_reports_and_exits_by_the_outcome(file: Path, stub: StubCostHub, db: None) -> None:
+def test_the_command_reports_and_exits_by_the_outcome(
+    file: Path, stub: StubCostHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.management.commands.replay._catalog", lambda: (None, ""))
     out = StringIO()
     call_command("replay", str(file), url=stub.url, key=KEY, provider="openai", model="m", stdout=out)
     text = out.getvalue()
