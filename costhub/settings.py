@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from common.periods import PeriodKind
 from costhub import embedded, env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -279,6 +280,12 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": [],
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "DeliveryStatusEnum": "alerts.models.DeliveryStatus",
+        "BudgetStatusEnum": "budgets.selectors.Status",
+        "BudgetScopeEnum": "budgets.models.Scope",
+        "BudgetPeriodEnum": [kind.value for kind in PeriodKind],
+    },
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
