@@ -97,8 +97,9 @@ def alert_acknowledge(*, alert: Alert, actor: User | AccessToken, now: datetime)
     if taken:
         alert.acknowledged_at, alert.acknowledged_by = now, name
         audit_record(
-            organization_id=alert.organization_id, actor=actor, action="alert.acknowledged", target=alert, now=now
-        )
+            organization_id=alert.organization_id, actor=actor, action="alert.acknowledged", target=alert, now=now,
+            alert=alert.title,
+        )  # fmt: skip
     return bool(taken)
 
 

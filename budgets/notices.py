@@ -24,7 +24,7 @@ def budget_crossed(*, crossing: Crossing, organization: Organization, now: datet
         kind="budget_threshold",
         dedup_key=f"{period_key(budget, period)}{budget.limit}:{crossing.threshold}",
         severity="critical" if crossing.threshold >= 100 else "warning",
-        title=f"{budget.name}: {crossing.threshold} % of the budget is spent",
+        title=f"{budget.name}: {crossing.threshold}% of the budget is spent",
         facts={
             "budget": budget.name,
             "scope": str(budget.scope),

@@ -73,7 +73,10 @@ def budget_create(
     budget.counts_from = period.start
     budget.save(force_insert=True)
     _count_what_was_settled(budget, period, now)
-    audit_record(organization_id=organization.id, actor=actor, action="budget.created", target=budget, now=now)
+    audit_record(
+        organization_id=organization.id, actor=actor, action="budget.created", target=budget, now=now,
+        name=budget.name, limit=usd_exact(budget.limit),
+    )  # fmt: skip
     return budget
 
 
@@ -123,7 +126,7 @@ def budget_update(
     _report_anew(budget, organization, now)
     audit_record(
         organization_id=organization.id, actor=actor, action="budget.updated", target=budget, now=now,
-        limit_before=str(limit_before), limit=str(budget.limit),
+        name=budget.name, limit_before=usd_exact(limit_before), limit=usd_exact(budget.limit),
     )  # fmt: skip
     return budget
 
@@ -164,7 +167,10 @@ def budget_archive(
     if version is not None:
         _unchanged(budget, version)
     if Budget.objects.in_force().filter(organization=organization, id=budget.id).update(archived_at=now):
-        audit_record(organization_id=organization.id, actor=actor, action="budget.archived", target=budget, now=now)
+        audit_record(
+            organization_id=organization.id, actor=actor, action="budget.archived", target=budget, now=now,
+            name=budget.name,
+        )  # fmt: skip
 
 
 def _sums(budget: Budget, period: Period) -> ScopeSums:

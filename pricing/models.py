@@ -8,7 +8,7 @@ the same model and service tier begins, so two can never overlap.
 from django.db import models
 from django.db.models import Q
 
-from pricing.terms import STANDARD, TIERS
+from pricing.terms import EARLIEST_PRICE, STANDARD, TIERS
 
 
 class PriceCatalog(models.Model):
@@ -66,3 +66,8 @@ class ListPrice(models.Model):
             models.UniqueConstraint(fields=["model", "tier", "effective_from"], name="pricing_prices_never_overlap"),
             models.CheckConstraint(condition=Q(tier__in=TIERS), name="pricing_tier_is_known"),
         ]
+
+    @property
+    def undated(self) -> bool:
+        """Whether the source does not say since when it holds."""
+        return self.effective_from == EARLIEST_PRICE

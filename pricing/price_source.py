@@ -30,14 +30,10 @@ from genai_prices.types import (
 )
 
 from pricing.matching import Clause, earliest_date
-from pricing.terms import NO_PRICE, STANDARD, Terms, Tier, Units, Window, amount_text
+from pricing.terms import EARLIEST_PRICE, NO_PRICE, STANDARD, Terms, Tier, Units, Window, amount_text
 
 SOURCE = "genai-prices"
 SOURCE_VERSION = genai_prices.__version__
-
-# A price without a date counts from the day the first language model was sold by the token (OpenAI's API, private
-# beta), unless the model's own names carry a date.
-EARLIEST_PRICE = datetime(2020, 6, 11, tzinfo=UTC)
 
 # What a request must say to the source for its service tiers. "standard" says nothing.
 TIER_CONTEXTS: dict[str, dict[str, str]] = {

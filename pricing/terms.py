@@ -7,8 +7,13 @@
 """
 
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypedDict
+
+# A price without a date counts from the day the first language model was sold by the token (OpenAI's API, private
+# beta), unless the model's own names carry a date.
+EARLIEST_PRICE = datetime(2020, 6, 11, tzinfo=UTC)
 
 STANDARD = "standard"
 TIERS = (STANDARD, "batch", "flex", "priority")

@@ -46,16 +46,22 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-@pytest.fixture
-def prices(db: None) -> None:
-    """The catalog of list prices, loaded inside the test's transaction."""
-    call_command("load_prices", stdout=StringIO())
+@pytest.fixture(scope="session")
+def price_list(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> None:
+    """The catalog of list prices, committed once; loading it for every test would be most of the run."""
+    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        call_command("load_prices", stdout=StringIO())
+        connection.close()
 
 
 @pytest.fixture
-def committed_prices(committed_db: None) -> None:
-    """The catalog of list prices, committed; it stays for the tests that come after."""
-    call_command("load_prices", stdout=StringIO())
+def prices(price_list: None, db: None) -> None:
+    """The catalog, for a test inside one transaction."""
+
+
+@pytest.fixture
+def committed_prices(price_list: None, committed_db: None) -> None:
+    """The catalog, for a test whose transactions commit."""
 
 
 @pytest.fixture

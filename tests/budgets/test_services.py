@@ -55,7 +55,7 @@ def test_a_change_is_of_the_version_that_was_seen(tenant: Tenant) -> None:
     with organization_scope(tenant.id):
         assert Budget.objects.get().name == "New"
         entry = AuditEntry.objects.get(action="budget.updated")
-    assert entry.facts == {"limit_before": str(100 * USD), "limit": str(5 * USD)}
+    assert entry.facts == {"name": "New", "limit_before": "$100.00", "limit": "$5.00"}
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_the_alert_names_what_it_is_about(tenant: Tenant, prices: None) -> None:
     use(tenant, event())
     with organization_scope(tenant.id):
         alert = Alert.objects.get()
-    assert (alert.severity, alert.title) == ("critical", "Team money: 100 % of the budget is spent")
+    assert (alert.severity, alert.title) == ("critical", "Team money: 100% of the budget is spent")
     assert (alert.facts["scope"], alert.facts["percent"]) == ("Default", "100.0")
     assert alert.facts["link"] == f"/o/acme/budgets/{budget.id}"
 

@@ -160,7 +160,7 @@ def test_a_replay_ends_on_the_page_and_in_the_mailbox(
     assert f'value="{cost:.9f}"' in account.overview()
 
     # Told by mail and in Slack, once for this threshold.
-    full = "The whole month: 100 % of the budget is spent"
+    full = "The whole month: 100% of the budget is spent"
     assert eventually(lambda: bool(account.mails(full) and account.slack_texts(full)))
 
     # The same file again: all known, nothing moves, nobody is told twice.

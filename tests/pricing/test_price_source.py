@@ -18,8 +18,8 @@ from genai_prices.types import (
     TimeOfDateConstraint,
 )
 
-from pricing.price_source import EARLIEST_PRICE, SourcePeriod, read_source
-from pricing.terms import TIERS, Terms
+from pricing.price_source import SourcePeriod, read_source
+from pricing.terms import EARLIEST_PRICE, TIERS, Terms
 
 MAY, JUNE, OCTOBER = date(2026, 5, 1), date(2026, 6, 1), date(2026, 10, 14)
 
