@@ -44,7 +44,7 @@ class AnyParser(BaseParser):
 class EventsView(TenantAPIView):
     """Usage in."""
 
-    scopes = {"POST": "usage:write", "GET": "usage:read"}
+    scopes = {"POST": "usage:write"}
     parser_classes = [AnyParser]
 
     @extend_schema(

@@ -5,7 +5,7 @@ All of it runs inside the organization's scope. Amounts are nano-USD as `int`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -217,14 +217,3 @@ def unpriced_models(*, organization_id: int, start: datetime, end: datetime) -> 
             UnpricedModel(provider, model, reason, int(requests), int(into or 0), int(out or 0), first, last)
             for provider, model, reason, requests, into, out, first, last in cursor.fetchall()
         ]
-
-
-def last_used(*, organization_id: int, since: datetime) -> dict[int, datetime]:
-    """Virtual key id → the bucket of its latest usage, for keys used since then."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT value::bigint, max(bucket) FROM usage_rollup WHERE organization_id = %s"
-            " AND dimension = 'virtual_key' AND bucket >= %s GROUP BY 1",
-            [organization_id, since - timedelta(hours=1)],
-        )
-        return dict(cursor.fetchall())

@@ -6,11 +6,10 @@ from typing import Any
 
 import msgspec
 
-from common.api import nesting
+from common.api import MAX_DEPTH, nesting
 from common.problems import Fault, Problem
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
-MAX_DEPTH = 20
 _decoder = msgspec.json.Decoder()
 _JSON_SPACE = re.compile(rb"[ \t\r\n]*\Z")
 
