@@ -33,6 +33,7 @@ BUCKET_NAMES = {
     "output_audio": "Audio output tokens",
     "images": "Images",
     "requests": "Requests",
+    "tool_calls": "Tool calls billed by the provider",
 }
 
 

@@ -58,6 +58,7 @@ class UsageSerializer(serializers.Serializer[UsageEvent]):
     output_audio_tokens = serializers.IntegerField(source="output_audio")
     images = serializers.IntegerField()
     requests = serializers.IntegerField()
+    tool_calls = serializers.IntegerField()
 
 
 class EventSerializer(serializers.Serializer[UsageEvent]):

@@ -21,8 +21,9 @@ DIGEST_BYTES = 16
 
 # The parameters are those of `_rows`, the organization and the time.
 _INSERT = """
-INSERT INTO ingest_inbox (organization_id, id, received_at, not_before, virtual_key_id, events, payload)
-SELECT %(organization)s::bigint, id, %(now)s::timestamptz, %(now)s::timestamptz, virtual_key_id, events, payload
+INSERT INTO ingest_inbox (organization_id, id, received_at, not_before, virtual_key_id, source, events, payload)
+SELECT %(organization)s::bigint, id, %(now)s::timestamptz, %(now)s::timestamptz, virtual_key_id,
+    %(source)s::text, events, payload
 FROM unnest(%(batches)s::bigint[], %(keys)s::bigint[], %(counts)s::int[], %(payloads)s::bytea[])
 AS batch (id, virtual_key_id, events, payload)
 """
@@ -50,21 +51,23 @@ class _Batch:
         return sorted(self.encoded)
 
 
-def accept(*, organization_id: int, events: Mapping[int, Sequence[Reported]], now: datetime) -> Accepted:
+def accept(
+    *, organization_id: int, events: Mapping[int, Sequence[Reported]], now: datetime, source: str = "native"
+) -> Accepted:
     """Stores events by virtual key id; all or nothing. Call inside the organization's scope; durable at its commit.
 
     Problem 409 `event-conflict` for an id that is known, or stands twice in the batch, with other content.
     """
     batch = _taken_apart(events)
     ids = batch.ids
-    claimed = _claim_and_store(organization_id, batch, ids, now)
+    claimed = _claim_and_store(organization_id, batch, ids, source, now)
     if claimed is None:
         return Accepted(len(ids), batch.repeats)
     known = set(ids) - claimed
     _refuse_conflicts(organization_id, batch, known)
     fresh = [event_id for event_id in ids if event_id in claimed]
     if fresh:
-        _store(organization_id, batch, fresh, now)
+        _store(organization_id, batch, fresh, source, now)
     return Accepted(len(fresh), batch.repeats + len(known))
 
 
@@ -88,7 +91,9 @@ def _taken_apart(events: Mapping[int, Sequence[Reported]]) -> _Batch:
     return batch
 
 
-def _claim_and_store(organization_id: int, batch: _Batch, ids: list[str], now: datetime) -> set[str] | None:
+def _claim_and_store(
+    organization_id: int, batch: _Batch, ids: list[str], source: str, now: datetime
+) -> set[str] | None:
     """None when every id was new and everything is stored; else the ids that were new, with nothing stored yet."""
     with server_cursor() as cursor:
         cursor.execute(
@@ -104,6 +109,7 @@ def _claim_and_store(organization_id: int, batch: _Batch, ids: list[str], now: d
             {
                 "organization": organization_id,
                 "now": now,
+                "source": source,
                 "ids": ids,
                 "digests": [batch.digests[event_id] for event_id in ids],
                 "total": len(ids),
@@ -114,9 +120,9 @@ def _claim_and_store(organization_id: int, batch: _Batch, ids: list[str], now: d
     return None if count == len(ids) else set(claimed or ())
 
 
-def _store(organization_id: int, batch: _Batch, ids: list[str], now: datetime) -> None:
+def _store(organization_id: int, batch: _Batch, ids: list[str], source: str, now: datetime) -> None:
     with server_cursor() as cursor:
-        cursor.execute(_INSERT, {"organization": organization_id, "now": now, **_rows(batch, ids)})
+        cursor.execute(_INSERT, {"organization": organization_id, "now": now, "source": source, **_rows(batch, ids)})
 
 
 def _rows(batch: _Batch, ids: Sequence[str]) -> dict[str, list[int] | list[bytes]]:

@@ -14,6 +14,8 @@ class InboxBatch(models.Model):
     payload = models.BinaryField()
     events = models.IntegerField()
     virtual_key_id = models.BigIntegerField()
+    # The format or tool it came by, such as "native" or "otlp".
+    source = models.TextField(default="native")
     attempts = models.IntegerField(default=0)
     not_before = models.DateTimeField()
     error = models.TextField(default="")

@@ -39,7 +39,7 @@ class Round:
     organization: Organization
     now: datetime
     batch_ids: list[int]
-    received: list[tuple[int, datetime, list[Reported]]]  # virtual key id, time of receipt, events
+    received: list[tuple[int, datetime, str, list[Reported]]]  # virtual key id, time of receipt, source, events
     charged: list[Charged] = field(default_factory=list)
     cells: dict[Cell, Sums] = field(default_factory=dict)
     crossings: list[Crossing] = field(default_factory=list)
@@ -47,11 +47,11 @@ class Round:
 
 def identify(work: Round) -> None:
     """Whose usage is it? The team of the key at the time of settling owns it."""
-    keys = {key_id for key_id, _, _ in work.received}
+    keys = {key_id for key_id, *_ in work.received}
     teams = dict(VirtualKey.objects.filter(organization=work.organization, id__in=keys).values_list("id", "team_id"))
     work.charged = [
-        Charged(event, received_at, teams[key_id], key_id)
-        for key_id, received_at, events in work.received
+        Charged(event, received_at, teams[key_id], key_id, source=source)
+        for key_id, received_at, source, events in work.received
         for event in events
     ]
 
@@ -164,7 +164,10 @@ def _settle_round(organization_id: int, now: datetime, *, limit: int, batch_id: 
             organization=Organization.objects.get(id=organization_id),
             now=now,
             batch_ids=[row[0] for row in rows],
-            received=[(key_id, received_at, decoder.decode(payload)) for _, key_id, received_at, payload in rows],
+            received=[
+                (key_id, received_at, source, decoder.decode(payload))
+                for _, key_id, received_at, source, payload in rows
+            ],
         )
         for step in STEPS:
             step(work)
@@ -173,7 +176,7 @@ def _settle_round(organization_id: int, now: datetime, *, limit: int, batch_id: 
 
 def _take(
     organization_id: int, now: datetime, limit: int, batch_id: int | None
-) -> list[tuple[int, int, datetime, bytes]]:
+) -> list[tuple[int, int, datetime, str, bytes]]:
     """Deletes the oldest due batches up to about `limit` events (at least one batch) and returns them."""
     with server_cursor() as cursor:
         cursor.execute(
@@ -182,7 +185,7 @@ def _take(
             "  WHERE organization_id = %(organization)s AND not_before <= %(now)s"
             "  AND (%(batch)s::bigint IS NULL OR id = %(batch)s) ORDER BY id LIMIT 1000) AS due"
             " WHERE before < %(limit)s)"
-            " RETURNING id, virtual_key_id, received_at, payload",
+            " RETURNING id, virtual_key_id, received_at, source, payload",
             {"organization": organization_id, "now": now, "limit": limit, "batch": batch_id},
             binary=True,
         )

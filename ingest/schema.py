@@ -45,6 +45,8 @@ class WireUsage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     output_audio_tokens: Count = 0
     images: Count = 0
     requests: Count = 1
+    # Calls of tools that the provider bills by the call (web search, code interpreter), not function calls.
+    tool_calls: Count = 0
 
 
 class WireEvent(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
@@ -133,6 +135,7 @@ def _reported(wire: WireEvent, window: tuple[datetime, datetime]) -> Reported:
             output_audio_tokens=usage.output_audio_tokens,
             images=usage.images,
             requests=usage.requests,
+            tool_calls=usage.tool_calls,
         )
     except UsageError as error:
         raise _FieldError(f"usage/{error.field}", "inconsistent", error.detail) from error

@@ -34,6 +34,7 @@ PRICED_BY: dict[str, tuple[str, ...]] = {
     "output_audio": ("output_audio", "output"),
     "images": ("images",),
     "requests": ("requests",),
+    "tool_calls": ("tool_calls",),
 }
 
 

@@ -31,6 +31,7 @@ UNITS = (
     "output_audio",
     "images",
     "requests",
+    "tool_calls",
 )
 
 Units = dict[str, str | None]

@@ -20,6 +20,7 @@ class Buckets(NamedTuple):
     output_audio: int = 0
     images: int = 0
     requests: int = 1
+    tool_calls: int = 0
 
     @property
     def input_tokens(self) -> int:
@@ -55,6 +56,7 @@ def from_inclusive(
     output_audio_tokens: int = 0,
     images: int = 0,
     requests: int = 1,
+    tool_calls: int = 0,
 ) -> Buckets:
     """Our wire convention to buckets: input includes cached, written and audio; output includes reasoning and audio.
 
@@ -84,4 +86,5 @@ def from_inclusive(
         output_audio_tokens,
         images,
         requests,
+        tool_calls,
     )

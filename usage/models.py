@@ -68,6 +68,10 @@ class UsageEvent(models.Model):
     session = models.TextField()
     authorization_id = models.TextField()
     tags = models.JSONField(null=True)
+    tool_calls = models.BigIntegerField(default=0)
+    rule_id = models.BigIntegerField(null=True)
+    source = models.TextField(default="native")
+    late = models.BooleanField(default=False)
 
     class Meta:
         managed = False

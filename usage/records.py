@@ -53,8 +53,13 @@ class Charged(msgspec.Struct, gc=False):
     model: str = ""
     list_cost: int | None = None
     cost: int | None = None
+    # The list price and, where the organization has terms of its own, the rule of its price book.
     price_id: int | None = None
     unpriced_reason: str = ""
+    rule_id: int | None = None
+    # Its month was closed when it arrived: it is kept as an event and counts as an adjustment.
+    late: bool = False
+    source: str = "native"
 
 
 encoder = msgspec.msgpack.Encoder()

@@ -20,13 +20,14 @@ from usage.tables import EVENT_COLUMNS, MEASURES
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 # OIDs of built-in types never change (pg_type.dat).
-_OIDS = {"bigint": 20, "text": 25, "timestamptz": 1184, "jsonb": 3802}
+_OIDS = {"bigint": 20, "text": 25, "timestamptz": 1184, "jsonb": 3802, "boolean": 16}
 _BIGINT, _TEXT, _TIMESTAMPTZ, _JSONB = (_OIDS[name] for name in ("bigint", "text", "timestamptz", "jsonb"))
 
 _fixed = struct.Struct("!iiq").pack
 _header = struct.Struct("!ii").pack
 _length = struct.Struct("!i").pack
 _NULLS = {oid: _header(oid, -1) for oid in _OIDS.values()}
+_TRUE, _FALSE = _header(_OIDS["boolean"], 1) + b"\x01", _header(_OIDS["boolean"], 1) + b"\x00"
 _JSONB_VERSION = b"\x01"
 _json = msgspec.json.Encoder(order="deterministic").encode
 
@@ -120,7 +121,7 @@ def _columns(item: Charged) -> tuple[bytes, ...]:
         _text(event.status),
         _text(event.cache),
         _integer(event.latency_ms),
-        *[_fixed(_BIGINT, 8, count) for count in buckets],
+        *[_fixed(_BIGINT, 8, count) for count in buckets[:-1]],
         _integer(item.list_cost),
         _integer(item.cost),
         _integer(item.price_id),
@@ -137,6 +138,10 @@ def _columns(item: Charged) -> tuple[bytes, ...]:
         _text(event.session),
         _text(event.authorization),
         _tags(event.tags),
+        _fixed(_BIGINT, 8, buckets.tool_calls),
+        _integer(item.rule_id),
+        _text(item.source),
+        _TRUE if item.late else _FALSE,
     )
 
 

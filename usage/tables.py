@@ -42,7 +42,14 @@ EVENT_COLUMNS: tuple[tuple[str, str], ...] = (
     ("session", "text"),
     ("authorization_id", "text"),
     ("tags", "jsonb NULL"),
+    ("tool_calls", "bigint"),
+    ("rule_id", "bigint NULL"),
+    ("source", "text"),
+    ("late", "boolean"),
 )
+
+# How many of them the table was first made with.
+_FIRST_COLUMNS = 41
 
 MEASURES = (
     "events",
@@ -67,12 +74,19 @@ def _not_null(name: str, kind: str) -> str:
 
 
 CREATE_EVENT = (
-    f"CREATE TABLE usage_event ({', '.join(_not_null(name, kind) for name, kind in EVENT_COLUMNS)},"
+    f"CREATE TABLE usage_event ({', '.join(_not_null(name, kind) for name, kind in EVENT_COLUMNS[:_FIRST_COLUMNS])},"
     " PRIMARY KEY (organization_id, time, event_id),"
     " CONSTRAINT usage_event_buckets_not_negative CHECK (least(uncached_input, cache_read, cache_write_5m,"
     " cache_write_1h, output, reasoning_output, input_audio, output_audio, images, requests) >= 0),"
     " CONSTRAINT usage_event_unpriced_says_why CHECK ((cost IS NULL) = (unpriced_reason <> '')))"
     " PARTITION BY RANGE (time)"
+)
+
+# Columns that came after the first release of the table, in the order of EVENT_COLUMNS.
+ADD_EVENT_COLUMNS = (
+    "ALTER TABLE usage_event ADD COLUMN tool_calls bigint NOT NULL DEFAULT 0 CHECK (tool_calls >= 0),"
+    " ADD COLUMN rule_id bigint, ADD COLUMN source text NOT NULL DEFAULT 'native',"
+    " ADD COLUMN late boolean NOT NULL DEFAULT false"
 )
 
 # Few rows, asked for often: what has no price yet.

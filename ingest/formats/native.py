@@ -8,13 +8,14 @@ import msgspec
 
 from common.api import MAX_DEPTH, nesting
 from common.problems import Fault, Problem
+from ingest.formats.base import Decoded
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
 _decoder = msgspec.json.Decoder()
 _JSON_SPACE = re.compile(rb"[ \t\r\n]*\Z")
 
 
-def decode(media_type: str, body: bytes, *, limit: int) -> tuple[list[Any], list[str]]:
+def decode(media_type: str, body: bytes, *, limit: int) -> Decoded:
     """The events of a body, unchecked, and the pointer to each. Problem 400, 413 or 422 when it is no batch at all."""
     if _JSON_SPACE.match(body):
         raise Problem("malformed-json", "The body is empty.")
@@ -24,7 +25,7 @@ def decode(media_type: str, body: bytes, *, limit: int) -> tuple[list[Any], list
         raise _refused("", "empty_batch", "a batch holds at least one event")
     if len(events) > limit:
         raise Problem("batch-too-large", f"A batch holds at most {limit} events.", extra={"limit": limit})
-    return events, pointers
+    return Decoded(events, pointers)
 
 
 def _decoded(media_type: str, body: bytes) -> Any:

@@ -35,6 +35,7 @@ USAGE = (
     "output_audio_tokens",
     "images",
     "requests",
+    "tool_calls",
 )
 _TEXTS = (
     "id",

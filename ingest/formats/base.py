@@ -1,0 +1,14 @@
+"""What every format makes of a body. Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Events in the shape of `ingest.schema.WireEvent` as plain JSON values, unchecked; `pointers[i]` leads to i."""
+
+    events: list[Any]
+    pointers: list[str]
+    # What is well-formed but no usage of a model, and therefore left out (spans without usage, other metrics).
+    ignored: int = 0

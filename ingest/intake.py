@@ -1,0 +1,117 @@
+"""The one way usage comes in, whatever its format: whose it is, is it well-formed, is it durable?
+
+A format (`ingest.formats`) turns a body into events in our own shape, unchecked, each with a pointer to where it stood;
+an endpoint hands them to `take_in` and says nothing but the answer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from common.ids import parse_id
+from common.problems import Fault, Problem
+from ingest import inbox, schema, wake
+from ingest.formats.base import Decoded
+from pricing.resolve import price_book
+from tenants.authentication import Caller
+from tenants.models import VirtualKey
+from usage.records import Reported
+
+# A provider's figure that differs from ours by more than this is worth a word in the answer.
+COST_TOLERANCE = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """All of it is committed once the caller's transaction is."""
+
+    accepted: int
+    duplicates: int
+    warnings: list[dict[str, str]] = field(default_factory=list)
+
+
+def take_in(*, caller: Caller, decoded: Decoded, source: str, now: datetime) -> TakenIn:
+    """Stores a batch, all or nothing. Call inside the caller's organization scope.
+
+    `source` names the format or tool the usage came by, such as "native" or "otlp". Problem 422 with every fault,
+    Problem 409 `event-conflict` for an id that is known with other content.
+    """
+    try:
+        wires, events = schema.parse_events(decoded.events, pointers=decoded.pointers, now=now)
+    except schema.InvalidEventsError as error:
+        raise _refused(error) from error
+    by_key = _by_key(caller, wires, events, decoded.pointers)
+    accepted = inbox.accept(organization_id=caller.organization_id, events=by_key, source=source, now=now)
+    if accepted.accepted:
+        wake.after_commit()
+    return TakenIn(accepted.accepted, accepted.duplicates, _cost_warnings(events, decoded.pointers))
+
+
+def _by_key(
+    caller: Caller, wires: Sequence[schema.WireEvent], events: list[Reported], pointers: Sequence[str]
+) -> dict[int, list[Reported]]:
+    """Whose usage it is: the calling key's own, or with an access token the key that each event names."""
+    own = caller.virtual_key_id
+    if own is None:
+        return _by_named_key(caller.organization_id, wires, events, pointers)
+    faults = [
+        [Fault(f"{pointer}/virtual_key", "not_allowed", "a virtual key reports for itself only")]
+        for wire, pointer in zip(wires, pointers, strict=True)
+        if isinstance(wire.virtual_key, str)
+    ]
+    if faults:
+        raise _refused(schema.InvalidEventsError(faults, len(events)))
+    return {own: events}
+
+
+def _by_named_key(
+    organization_id: int, wires: Sequence[schema.WireEvent], events: list[Reported], pointers: Sequence[str]
+) -> dict[int, list[Reported]]:
+    named = {wire.virtual_key: parse_id(wire.virtual_key) for wire in wires if isinstance(wire.virtual_key, str)}
+    known = set(
+        VirtualKey.objects.filter(
+            organization_id=organization_id, id__in=[key for key in named.values() if key]
+        ).values_list("id", flat=True)
+    )
+    by_key: dict[int, list[Reported]] = {}
+    faults = []
+    for wire, event, pointer in zip(wires, events, pointers, strict=True):
+        key_id = named[wire.virtual_key] if isinstance(wire.virtual_key, str) else None
+        if not isinstance(wire.virtual_key, str):
+            faults.append([Fault(f"{pointer}/virtual_key", "required", "an access token names the key it reports for")])
+        elif key_id not in known or key_id is None:
+            faults.append([Fault(f"{pointer}/virtual_key", "unknown_reference", "is not a key of this organization")])
+        else:
+            by_key.setdefault(key_id, []).append(event)
+    if faults:
+        raise _refused(schema.InvalidEventsError(faults, len(events)))
+    return by_key
+
+
+def _refused(error: schema.InvalidEventsError) -> Problem:
+    return Problem("validation-error", error.summary, errors=error.faults)
+
+
+def _cost_warnings(events: Sequence[Reported], pointers: Sequence[str]) -> list[dict[str, str]]:
+    """Where the provider's figure and ours differ by over a hundredth. Both are stored; neither replaces the other."""
+    priced = [
+        (event, pointer) for event, pointer in zip(events, pointers, strict=True) if event.reported_cost is not None
+    ]
+    if not priced:
+        return []
+    book = price_book()
+    warnings = []
+    for event, pointer in priced:
+        rate = book.resolve(event.provider, event.model, event.service_tier, event.time).rate
+        ours = rate.cost(event.buckets) if rate is not None and event.cache == "miss" else None
+        theirs = Decimal(event.reported_cost or 0) / 1000
+        if ours is not None and abs(theirs - ours) > COST_TOLERANCE * max(Decimal(ours), theirs):
+            warnings.append(
+                {
+                    "pointer": f"{pointer}/cost",
+                    "code": "cost_differs",
+                    "detail": "differs from the list price by over 1 %",
+                }
+            )
+    return warnings
