@@ -20,7 +20,7 @@ from tenants.access import organization_scope
 from tenants.models import Organization, VirtualKey
 from usage import store as usage_store
 from usage.adjustments import late_events_book
-from usage.closing import closed_before
+from usage.closing import NEVER, closed_before
 from usage.dimensions import values_of
 from usage.locks import try_lock_organization
 from usage.records import Charged, Reported, decoder
@@ -82,10 +82,9 @@ def price(work: Round) -> None:
 def set_late_apart(work: Round) -> None:
     """What comes after its month was closed is kept, and counts in the open one."""
     until = closed_before(work.organization.id)
-    for item in work.charged:
-        if item.event.time < until:
-            item.late = True
-            work.late.append(item)
+    work.late = [] if until == NEVER else [item for item in work.charged if item.event.time < until]
+    for item in work.late:
+        item.late = True
 
 
 def store(work: Round) -> None:
