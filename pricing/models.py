@@ -6,18 +6,18 @@ the same model and service tier begins, so two can never overlap. An organizatio
 says which one wins) and are as fixed: of a rule only its end may change, while that is still ahead.
 """
 
-from decimal import Decimal
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from django.db import models
 from django.db.models import F, Q
 from django.utils.timezone import now as utc_now
 
 from common.models import TenantModel, tenant_key
-from pricing.rules import ANY, EVERY_TIER, Rule, RuleKind
+from pricing.fees import Fee
+from pricing.rules import ANY, EVERY_TIER, MOST_PERCENT, NO_PERCENT, Rule, RuleKind
 from pricing.terms import EARLIEST_PRICE, STANDARD, TIERS
 
-NO_PERCENT = Decimal(-100)  # what is given away altogether
-MOST_PERCENT = Decimal(10_000)
 MOST_FEE = 10**9 * 10**9  # one billion USD, in nano-USD
 
 
@@ -135,6 +135,12 @@ class PriceRule(TenantModel):
     def __str__(self) -> str:
         return self.name
 
+    def state(self, now: datetime) -> str:
+        """ "ahead", "in_force" or "ended"."""
+        if self.effective_to is not None and self.effective_to <= max(now, self.effective_from):
+            return "ended"
+        return "ahead" if now < self.effective_from else "in_force"
+
     def as_rule(self) -> Rule:
         return Rule(
             self.id,
@@ -198,3 +204,12 @@ class Commitment(TenantModel):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def fee(self) -> Fee:
+        monthly = self.period == FeePeriod.MONTH
+        return Fee(self.amount, monthly, self.first_day, self.last_day, ZoneInfo(self.timezone))
+
+    def has_ended(self, now: datetime) -> bool:
+        ends = [end for end in (self.fee.end, self.stopped_at) if end is not None]
+        return self.complete or (bool(ends) and min(ends) <= now)

@@ -83,8 +83,7 @@ class Rate:
     def times(self, factor: Decimal) -> "Rate":
         """This rate with every price multiplied."""
         units, tiers, unknown, own = self._terms
-        with localcontext(prec=_EXACT):
-            return Rate(units, tiers, unknown=unknown, factor=own * factor)
+        return Rate(units, tiers, unknown=unknown, factor=exact_product(own, factor))
 
     def cost(self, buckets: Buckets) -> int | None:
         """Nano-USD, rounded half-even once; None when it cannot be known (`why_unpriced` says why)."""
@@ -128,15 +127,18 @@ def served_from_own_cache(cache: str | None) -> bool:
     return cache in OWN_CACHE_OUTCOMES
 
 
+def exact_product(amount: Decimal, factor: Decimal) -> Decimal:
+    """Without the 28 digits that Decimal stops at by default."""
+    with localcontext(prec=_EXACT):
+        return amount * factor
+
+
 def _price(bucket: str, units: Units, unknown: frozenset[str], factor: Decimal) -> Decimal | None:
     if bucket in unknown:
         return None
     unit = next((unit for unit in PRICED_BY[bucket] if unit in units), None)
     amount = None if unit is None else units[unit]
-    if amount is None:
-        return None
-    with localcontext(prec=_EXACT):
-        return Decimal(amount) * factor
+    return None if amount is None else exact_product(Decimal(amount), factor)
 
 
 def _usd(quantity: int, usd_per_million: Decimal) -> Decimal:

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from pricing.book import ModelEntry, PriceBook, PriceEntry, ProviderEntry
-from pricing.models import ListPrice, PriceBookVersion, PricedModel, PriceProvider, PriceRule
+from pricing.models import ListPrice, PriceBookVersion, PricedModel, PriceProvider
 from pricing.organization_book import OrganizationBook
-from pricing.selectors import catalog_version
+from pricing.selectors import catalog_version, rules_of
 from pricing.terms import Terms
 
 # Organizations whose books a process remembers; beyond, the memory of them starts anew.
@@ -40,8 +40,7 @@ def book_of(organization_id: int) -> Book:
         return catalog
     book = _Process.own_books.get(organization_id)
     if book is None or book.version != version or book.catalog is not catalog:
-        rules = PriceRule.objects.filter(organization=organization_id)
-        book = OrganizationBook(version, catalog, [rule.as_rule() for rule in rules])
+        book = OrganizationBook(version, catalog, rules_of(organization_id))
         if len(_Process.own_books) >= REMEMBERED_BOOKS:
             _Process.own_books = {}
         _Process.own_books[organization_id] = book

@@ -12,18 +12,19 @@ Of the rules that are in force at the moment of a call and are about its provide
 A percentage of a list price says nothing where no list price is known; there the next rule counts.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from pricing.rate import Rate
-from pricing.terms import Tier, Units
+from pricing.rate import Rate, exact_product
+from pricing.terms import Tier, Units, amount_text
 
 ANY = "*"
 EVERY_TIER = ""
+NO_PERCENT, MOST_PERCENT = Decimal(-100), Decimal(10_000)  # from given away to a hundred and one times the price
 
 
 class RuleKind(StrEnum):
@@ -72,6 +73,16 @@ class Rule:
             return listed.times(self.factor) if listed else None
         return Rate(self.units, self.tiers)
 
+    def prices(self, units: Units, tiers: Sequence[Tier]) -> tuple[Units, list[Tier]]:
+        """What is paid where the list says `units` and `tiers`."""
+        if self.kind is not RuleKind.PERCENT:
+            return self.units, self.tiers
+        scaled: list[Tier] = [
+            {"above_input_tokens": tier["above_input_tokens"], "units": _scaled(tier["units"], self.factor)}
+            for tier in tiers
+        ]
+        return _scaled(units, self.factor), scaled
+
     def in_force(self, moment: datetime) -> bool:
         return self.effective_from <= moment and (self.effective_to is None or moment < self.effective_to)
 
@@ -105,6 +116,13 @@ def by_precedence(rules: Iterable[Rule], provider: str, reported: str, canonical
     return [rule for _, rule in sorted(ranked, key=lambda entry: entry[0], reverse=True)]
 
 
+def _scaled(units: Units, factor: Decimal) -> Units:
+    return {
+        unit: None if amount is None else amount_text(exact_product(Decimal(amount), factor))
+        for unit, amount in units.items()
+    }
+
+
 def matches_pattern(pattern: str, name: str) -> bool:
     """Whether a name fits a pattern in which `*` stands for any characters, or none. Linear in both."""
     first, *others = pattern.split(ANY)
@@ -120,3 +138,14 @@ def matches_pattern(pattern: str, name: str) -> bool:
             return False
         position = found + len(part)
     return True
+
+
+def winning_rule(
+    rules: Iterable[Rule], *, provider: str, model: str, tier: str, at: datetime, listed: bool
+) -> Rule | None:
+    """The rule that counts for a model by its catalog name; `listed` says whether it has a list price then."""
+    name = model.lower()
+    for rule in by_precedence(rules, provider, name, name, tier):
+        if rule.in_force(at) and (listed or rule.kind is not RuleKind.PERCENT):
+            return rule
+    return None
