@@ -25,6 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/events", EventsView.as_view(), name="api-events"),
     path("api/v1/", include("analytics.api_urls")),
     path("api/v1/", include("budgets.api_urls")),
+    path("api/v1/", include("pricing.api_urls")),
     path("api/v1/", include("ingest.api_urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
