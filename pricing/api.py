@@ -160,9 +160,9 @@ class CommitmentsView(TenantAPIView):
         serializer.is_valid(raise_exception=True)
         given, now = dict(serializer.validated_data), timezone.now()
         organization = self.organization()
-        team = given.pop("team", None)
+        team = _team(organization.id, given.pop("team"))
         defaults: dict[str, Any] = {"model": "", "last_day": None}
-        draft = FeeDraft(team=_team(organization.id, team) if team else None, **(defaults | given))
+        draft = FeeDraft(team=team, **(defaults | given))
         made = commitment_add(organization=organization, draft=draft, actor=self.token(), now=now)
         return _made(made, CommitmentSerializer, now)
 

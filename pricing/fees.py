@@ -54,8 +54,10 @@ class Fee:
         """The hours of the term that begin at or after `after` and end by `until`, each with its part, in order."""
         end = self.end
         start = max(after, self.start)
+        span = self.span_at(start)
         while end is None or start < end:
-            span = self.span_at(start)
+            if start >= span.end:
+                span = self.span_at(start)
             stop = _next_mark(span, start) if end is None else min(_next_mark(span, start), end)
             if stop > until:
                 return

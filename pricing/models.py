@@ -176,7 +176,7 @@ class Commitment(TenantModel):
     kind = models.CharField(max_length=20, choices=CommitmentKind.choices)
     provider = models.CharField(max_length=100, help_text="canonical id")
     model = models.CharField(max_length=200, blank=True)
-    team = tenant_key("tenants.Team", null=True, blank=True)
+    team = tenant_key("tenants.Team", help_text="who bears it")
     amount = models.BigIntegerField(help_text="nano-USD per period")
     period = models.CharField(max_length=10, choices=FeePeriod.choices)
     first_day = models.DateField()

@@ -116,7 +116,7 @@ class FeeDraft:
     kind: str
     provider: str
     model: str
-    team: Team | None
+    team: Team
     amount: int
     period: str
     first_day: date
@@ -222,9 +222,6 @@ def _check_fee(draft: FeeDraft) -> None:
 
 
 def _outside_calendar(draft: FeeDraft) -> dict[str, str]:
-    days = {"first_day": draft.first_day, "last_day": draft.last_day or draft.first_day}
-    return {
-        name: f"must be from {FIRST_DAY} to {LAST_DAY}"
-        for name, day in days.items()
-        if not FIRST_DAY <= day <= LAST_DAY
-    }
+    days = {"first_day": draft.first_day, "last_day": draft.last_day}
+    wrong = [name for name, day in days.items() if day is not None and not FIRST_DAY <= day <= LAST_DAY]
+    return dict.fromkeys(wrong, f"must be from {FIRST_DAY} to {LAST_DAY}")

@@ -105,9 +105,8 @@ class Migration(migrations.Migration):
                 (
                     "team",
                     models.ForeignKey(
-                        blank=True,
                         db_constraint=False,
-                        null=True,
+                        help_text="who bears it",
                         on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="+",
                         to="tenants.team",
