@@ -1,4 +1,4 @@
-"""The SQL of the usage tables, applied by migrations. Column order is what `usage.store` packs: change both."""
+"""The SQL of the usage tables, applied by migrations."""
 
 from usage.dimensions import COLUMNS, DETAIL
 
@@ -133,6 +133,68 @@ ADD_EVENT_COLUMNS = (
     "ALTER TABLE usage_event ADD COLUMN tool_calls bigint NOT NULL DEFAULT 0 CHECK (tool_calls >= 0),"
     " ADD COLUMN rule_id bigint, ADD COLUMN source text NOT NULL DEFAULT 'native',"
     " ADD COLUMN late boolean NOT NULL DEFAULT false"
+)
+
+# The columns of the row type in which events travel, in the order in which `usage.packing` writes them.
+INCOMING_NUMBERS = (
+    "latency_ms",
+    "uncached_input",
+    "cache_read",
+    "cache_write_5m",
+    "cache_write_1h",
+    "output",
+    "reasoning_output",
+    "input_audio",
+    "output_audio",
+    "images",
+    "requests",
+    "tool_calls",
+    "list_cost",
+    "cost",
+    "price_id",
+    "rule_id",
+    "reported_cost",
+    "late",
+)
+INCOMING_NAMES = (
+    "provider",
+    "model",
+    "reported_provider",
+    "reported_model",
+    "operation",
+    "service_tier",
+    "status",
+    "cache",
+    "unpriced_reason",
+    "usage_source",
+)
+INCOMING_COLUMNS: tuple[tuple[str, str], ...] = (
+    ("received_at", "timestamptz"),
+    ("team_id", "bigint"),
+    ("virtual_key_id", "bigint"),
+    ("source", "text"),
+    ("time", "timestamptz"),
+    *((name, "bigint") for name in INCOMING_NUMBERS),
+    *((name, "text") for name in (*INCOMING_NAMES, "customer", "feature", "agent", "end_user", "event_id")),
+    *((name, "text") for name in ("trace_id", "span_id", "parent_span_id", "session", "authorization_id")),
+    ("tags", "jsonb"),
+)
+CREATE_INCOMING = f"CREATE TYPE usage_incoming AS ({', '.join(f'{name} {kind}' for name, kind in INCOMING_COLUMNS)})"
+# What stands for "not known" on the way.
+_UNKNOWN = {"latency_ms": -1, "list_cost": -1, "cost": -1, "reported_cost": -1, "price_id": 0, "rule_id": 0}
+
+
+def _incoming(name: str) -> str:
+    if name in _UNKNOWN:
+        return f"nullif({name}, {_UNKNOWN[name]})"
+    return "late <> 0" if name == "late" else name
+
+
+# Takes the parameters `organization` and `rows`, an array of usage_incoming.
+INSERT_INCOMING = (
+    f"INSERT INTO usage_event (organization_id, {', '.join(name for name, _ in INCOMING_COLUMNS)})"
+    f" SELECT %(organization)s::bigint, {', '.join(_incoming(name) for name, _ in INCOMING_COLUMNS)}"
+    " FROM unnest(%(rows)b::usage_incoming[])"
 )
 
 # Few rows, asked for often: what has no price yet.
