@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
+from ingest.fees import book_due
 from ingest.pipeline import settle_waiting
 from tenants.access import organization_scope
 from tenants.selectors import organization_ids
@@ -17,6 +18,12 @@ def settle() -> None:
     """Settles until nothing waits that this worker may take."""
     while settle_waiting(timezone.now()):
         pass
+
+
+@shared_task(name="ingest.book_fees", ignore_result=True)
+def book_fees() -> None:
+    """Books the hours of flat fees that have passed."""
+    book_due(timezone.now())
 
 
 @shared_task(name="ingest.forget_old_claims", ignore_result=True)

@@ -15,6 +15,7 @@ class Permission(StrEnum):
     VIEW = "view"
     ISSUE_KEYS = "issue_keys"
     EDIT_BUDGETS = "edit_budgets"
+    EDIT_PRICES = "edit_prices"
     EDIT_TEAMS = "edit_teams"
     EDIT_CHANNELS = "edit_channels"
     EDIT_MEMBERS = "edit_members"
@@ -24,7 +25,9 @@ class Permission(StrEnum):
 _GRANTS: dict[Role, frozenset[Permission]] = {
     Role.OWNER: frozenset(Permission),
     Role.ADMIN: frozenset(Permission),
-    Role.FINANCE: frozenset({Permission.VIEW, Permission.EDIT_BUDGETS, Permission.EDIT_CHANNELS}),
+    Role.FINANCE: frozenset(
+        {Permission.VIEW, Permission.EDIT_BUDGETS, Permission.EDIT_PRICES, Permission.EDIT_CHANNELS}
+    ),
     # A manager issues keys for the teams named in the membership and the teams below them, and for no other.
     Role.MANAGER: frozenset({Permission.VIEW, Permission.ISSUE_KEYS}),
     Role.VIEWER: frozenset({Permission.VIEW}),
