@@ -1,0 +1,204 @@
+"""Spans of instrumented applications: OpenTelemetry's gen_ai names, current and older, OpenLLMetry's, OpenInference's.
+
+Token convention: all four say that input includes cached tokens and output includes reasoning. Instrumentations that
+pass a provider's own number through (Anthropic's excludes cached tokens) break it; that is seen where the parts exceed
+the whole, or where the span's own total is just the parts more, and then the parts are added
+(`foreign.inclusive_usage`). Where neither shows it, the convention holds.
+
+Billed is each span that carries usage and has no descendant that carries it: agents and chains repeat what the calls
+below them used. Everything about an event comes from its span and resource alone, so that a span sent again, in
+whatever batch, is the same event.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ingest.formats import foreign
+from ingest.formats.foreign import Unreadable
+from ingest.formats.otlp import common, wire
+from ingest.formats.otlp.common import Found
+from ingest.formats.otlp.wire import Record, Value
+
+_COUNTS: dict[str, tuple[str, ...]] = {
+    "input_tokens": (
+        "gen_ai.usage.input_tokens",
+        "gen_ai.usage.prompt_tokens",
+        "llm.usage.prompt_tokens",
+        "llm.token_count.prompt",
+    ),
+    "output_tokens": (
+        "gen_ai.usage.output_tokens",
+        "gen_ai.usage.completion_tokens",
+        "llm.usage.completion_tokens",
+        "llm.token_count.completion",
+    ),
+    "cache_read_input_tokens": (
+        "gen_ai.usage.cache_read.input_tokens",
+        "gen_ai.usage.cache_read_input_tokens",
+        "llm.usage.cache_read_input_tokens",
+        "llm.token_count.prompt_details.cache_read",
+        "llm.token_count.prompt_details.cache_input",
+    ),
+    "cache_write_input_tokens": (
+        "gen_ai.usage.cache_write.input_tokens",
+        "gen_ai.usage.cache_creation.input_tokens",
+        "gen_ai.usage.cache_creation_input_tokens",
+        "llm.usage.cache_creation_input_tokens",
+        "llm.token_count.prompt_details.cache_write",
+    ),
+    "reasoning_output_tokens": (
+        "gen_ai.usage.reasoning.output_tokens",
+        "gen_ai.usage.reasoning_tokens",
+        "llm.usage.reasoning_tokens",
+        "llm.token_count.completion_details.reasoning",
+    ),
+    "input_audio_tokens": ("gen_ai.usage.audio.input_tokens", "llm.token_count.prompt_details.audio"),
+    "output_audio_tokens": ("gen_ai.usage.audio.output_tokens", "llm.token_count.completion_details.audio"),
+}
+_TOTAL = ("gen_ai.usage.total_tokens", "llm.usage.total_tokens", "llm.token_count.total")
+_ALL_COUNTS = (*(name for names in _COUNTS.values() for name in names), *_TOTAL)
+_PROVIDER = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "llm.vendor")
+_MODEL = (
+    "gen_ai.response.model",
+    "llm.response.model_name",
+    "gen_ai.request.model",
+    "llm.model_name",
+    "llm.request.model_name",
+)
+_COST = ("gen_ai.usage.cost", "llm.cost.total")
+_TIER = (
+    "openai.response.service_tier",
+    "gen_ai.openai.response.service_tier",
+    "openai.request.service_tier",
+    "gen_ai.openai.request.service_tier",
+)
+_TIERS = frozenset({"flex", "priority", "batch"})
+_OPERATION = ("gen_ai.operation.name", "llm.request.type", "openinference.span.kind", "traceloop.span.kind")
+_OPERATIONS = {
+    "": "chat",
+    "unknown": "chat",
+    "chat": "chat",
+    "generate_content": "chat",
+    "llm": "chat",
+    "llm_call": "chat",
+    "text_completion": "completion",
+    "completion": "completion",
+    "embeddings": "embeddings",
+    "embedding": "embeddings",
+    "rerank": "rerank",
+    "reranker": "rerank",
+}
+_ERROR = frozenset({2, "STATUS_CODE_ERROR"})
+# Coding agents, whose calls are billed from their log events, name their services or spans so.
+_AGENT_SERVICES = frozenset({"claude-code", "gemini-cli", "codex_cli_rs", "codex_exec", "codex_tui"})
+_AGENT_SPANS = ("claude_code.", "gemini_cli.", "codex.")
+SpanKey = tuple[str, str]
+
+
+@dataclass(slots=True)
+class Span:
+    """A span with what is asked of it; `key` and `parent` are (trace id, span id) in hex, "" where there is none."""
+
+    record: Record
+    key: SpanKey
+    parent: SpanKey | None
+    attributes: dict[str, Value]
+
+    @property
+    def carries_usage(self) -> bool:
+        """Whether it counts any tokens; the zeros that some instrumentations give to every span are none."""
+        return any(self.attributes.get(name) not in (None, 0, 0.0, "0", "") for name in _ALL_COUNTS)
+
+    @property
+    def of_coding_agent(self) -> bool:
+        return self.record.resource.get("service.name") in _AGENT_SERVICES or (
+            (self.record.message.name or "").startswith(_AGENT_SPANS)
+        )
+
+
+def read(media_type: str, body: bytes) -> list[Span]:
+    """All spans of a request. Problem 400 or 422 when it is none."""
+    return [_span(record) for record in wire.records(wire.TRACES, media_type, body)]
+
+
+def _span(record: Record) -> Span:
+    message = record.message
+    trace, parent = wire.hexadecimal(message.trace_id, 32), wire.hexadecimal(message.parent_span_id, 16)
+    key = (trace, wire.hexadecimal(message.span_id, 16))
+    return Span(record, key, (trace, parent) if parent else None, wire.attributes(message))
+
+
+def billed(spans: Sequence[Span]) -> Found:
+    """The events of the spans that carry usage and have no descendant here that carries it."""
+    found = Found()
+    carriers = [span for span in spans if span.carries_usage]
+    repeating = _ancestors(carriers, {span.key: span for span in spans})
+    for span in carriers:
+        if span.of_coding_agent:
+            found.elsewhere += 1
+        elif span.key not in repeating:
+            _bill(span, found)
+    return found
+
+
+def _ancestors(carriers: Iterable[Span], by_key: Mapping[SpanKey, Span]) -> set[SpanKey]:
+    """The keys of all spans above these; each is walked over once, and a loop of parents ends where it began."""
+    above: set[SpanKey] = set()
+    for span in carriers:
+        parent = span.parent
+        while parent is not None and parent not in above and parent != span.key:
+            above.add(parent)
+            parent = by_key[parent].parent if parent in by_key else None
+    return above
+
+
+def _bill(span: Span, found: Found) -> None:
+    try:
+        found.events.append(_event(span))
+        found.pointers.append(span.record.pointer)
+    except Unreadable as error:
+        found.faults.append(error.at(span.record.pointer))
+
+
+def _event(span: Span) -> dict[str, Any]:
+    message, own = span.record.message, span.attributes
+    if not all(span.key):
+        raise Unreadable("invalid", "traceId and spanId must be 16 and 8 bytes in hex, not all zero")
+    said = span.record.resource | own
+    started, ended = wire.nanoseconds(message.start_time_unix_nano), wire.nanoseconds(message.end_time_unix_nano)
+    failed = (message.status is not None and message.status.code in _ERROR) or "error.type" in own
+    tier = common.first_label(own, *_TIER)
+    event = {
+        "id": "-".join(span.key),
+        "time": wire.moment_of(message.start_time_unix_nano),
+        "provider": common.first_label(said, *_PROVIDER) or foreign.UNKNOWN,
+        "model": common.first_label(said, *_MODEL) or foreign.UNKNOWN,
+        "operation": _OPERATIONS.get(common.first_label(own, *_OPERATION).lower(), "other"),
+        "service_tier": tier if tier in _TIERS else "",
+        "status": "error" if failed else "ok",
+        "latency_ms": foreign.latency((ended - started) // 1_000_000),
+        "cost": _read(own, _COST, foreign.cost),
+        "agent": common.first_label(said, "gen_ai.agent.name", "agent.name"),
+        "trace_id": span.key[0],
+        "span_id": span.key[1],
+        "parent_span_id": span.parent[1] if span.parent else "",
+    }
+    return foreign.compact(event | common.attribution(said)) | {"usage": _usage(own)}
+
+
+def _usage(own: Mapping[str, Value]) -> dict[str, int]:
+    counts = {field: _read(own, names, foreign.count) for field, names in _COUNTS.items()}
+    total = _read(own, _TOTAL, foreign.count)
+    if total and not any(counts.values()):
+        raise Unreadable("required", "gives a total of tokens but not what of it is input and output")
+    return foreign.inclusive_usage({field: number for field, number in counts.items() if number}, total)
+
+
+def _read(own: Mapping[str, Value], names: Iterable[str], reading: Any) -> Any:
+    """The first of these attributes, read; Unreadable names it."""
+    name = next((name for name in names if name in own), None)
+    try:
+        return None if name is None else reading(own[name])
+    except Unreadable as error:
+        raise Unreadable(error.code, f"{name} {error}") from error
