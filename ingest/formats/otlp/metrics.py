@@ -51,9 +51,16 @@ def read(media_type: str, body: bytes) -> Found:
             _add(agent, record, points, intervals, found)
     for interval in intervals.values():
         if interval.counts:
-            found.events.append(_event(interval))
-            found.pointers.append(interval.pointer)
+            _bill(interval, found)
     return found
+
+
+def _bill(interval: _Interval, found: Found) -> None:
+    try:
+        found.events.append(_event(interval))
+        found.pointers.append(interval.pointer)
+    except Unreadable as error:
+        found.faults.append(error.at(interval.pointer))
 
 
 def _add(agent: Agent, record: Record, points: Any, intervals: dict[Any, _Interval], found: Found) -> None:
