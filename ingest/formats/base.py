@@ -19,3 +19,5 @@ class Decoded:
     ignored: int = 0
     # From where our shape has a value (pointer of the event + our field) to where the source's own body has it.
     place: Callable[[str], str] = as_is
+    # No text in it can hold a control character.
+    clean: bool = False

@@ -21,7 +21,7 @@ from tests.product import CHECKOUT, Product
 
 # USD per million tokens of gpt-4.1-nano.
 INPUT, CACHED, OUTPUT = Decimal("0.10"), Decimal("0.025"), Decimal("0.40")
-USAGE = {
+USAGE: dict[str, str | int] = {
     "gen_ai.provider.name": "openai",
     "gen_ai.request.model": "gpt-4.1-nano",
     "gen_ai.usage.input_tokens": 1500,
@@ -67,7 +67,7 @@ class Watched(SpanExporter):
         return self.results[-1]
 
     def shutdown(self) -> None:
-        self.exporter.shutdown()
+        self.exporter.shutdown()  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture

@@ -153,7 +153,7 @@ def test_every_example_is_taken(client: Client, tenant: Tenant) -> None:
 
 def mutated(rng: random.Random, body: bytes) -> bytes:
     """The body with a few bytes changed, cut out, repeated or swapped for what parsers trip over."""
-    odd = rb'null -1 1e999 " \ud800 true [] {} 1.5 "" 9999999999999999999999999999999999999999'.split()
+    odd: list[bytes] = rb'null -1 1e999 " \ud800 true [] {} 1.5 "" 9999999999999999999999999999999999999999'.split()
     odd += [b"\x00", b"\xff"]
     changed = bytearray(body)
     for _ in range(rng.randrange(1, 4)):
