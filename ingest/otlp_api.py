@@ -16,6 +16,7 @@ from rest_framework.request import Request
 
 from common.api import problems, query_parameters
 from common.problems import Fault, Problem
+from ingest import spans
 from ingest.api import AnyParser
 from ingest.body import read_body
 from ingest.foreign import VIRTUAL_KEY_PARAMETER, for_named_key, take_in_valid
@@ -112,7 +113,9 @@ class TracesView(_OtlpView):
         "Spans with gen_ai.usage.*, llm.usage.* or llm.token_count.* become events, unless a descendant carries usage.",
     )
     def post(self, request: Request) -> HttpResponse:
-        return self.take(request, traces.billed(traces.read(*self.body(request))), _AGENTS_SPANS)
+        tree = traces.read(*self.body(request))
+        found = spans.billed(self.caller.organization_id, tree, now=timezone.now())
+        return self.take(request, found, _AGENTS_SPANS)
 
 
 class LogsView(_OtlpView):

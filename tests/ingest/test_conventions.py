@@ -165,7 +165,8 @@ def _span_counts(names: str, given_input: int, received: int, read: int, write: 
 
 
 def _billed(said: dict[str, int]) -> Buckets:
-    found = traces.billed(traces.read(wire.JSON, body(otlp.traces(otlp.span(said)))))
+    tree = traces.read(wire.JSON, body(otlp.traces(otlp.span(said))))
+    found = tree.billed(tree.covered())
     assert found.faults == []
     return buckets_of(found.events) if any(said.values()) else Buckets()
 

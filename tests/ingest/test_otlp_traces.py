@@ -1,10 +1,13 @@
 """OTLP traces: which spans become events, and of what content, in protobuf and JSON alike."""
 
 import gzip
+import itertools
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from openinference.semconv.trace import SpanAttributes as OpenInference
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
@@ -12,7 +15,9 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as ge
 from opentelemetry.semconv_ai import SpanAttributes as OpenLLMetry
 
 from ingest.formats.otlp.wire import TRACES
+from ingest.tasks import forget_old_claims
 from pricing.usage_buckets import Buckets
+from tenants.access import organization_scope
 from tests.factories import Tenant, make_token
 from tests.ingest.otlp import as_protobuf, attributes, span, traces
 from tests.ingest.sending import assert_refused, post, sources, waiting
@@ -187,6 +192,63 @@ def test_a_span_that_is_its_own_parent_is_billed(client: Client, tenant: Tenant)
     loop = span(CURRENT, spanId="00000000000000aa", parentSpanId="00000000000000aa")
     assert export(client, tenant, loop).json() == {}
     assert len(waiting(tenant)) == 1
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_tree_in_three_requests(client: Client, tenant: Tenant, order: tuple[int, ...]) -> None:
+    """Two calls under an agent, all with usage, in any order and twice: never the agent beside its calls."""
+    agent = span(CURRENT | {"gen_ai.operation.name": "invoke_agent", "gen_ai.usage.input_tokens": 3000})
+    calls = [span(CURRENT, parent=agent), span(CURRENT, parent=agent)]
+    tree = [agent, *calls]
+    for _ in range(2):
+        for index in order:
+            assert export(client, tenant, tree[index]).json() == {}
+    expected = {agent["spanId"]} if order[0] == 0 else {call["spanId"] for call in calls}
+    assert {event.span_id for event in waiting(tenant)} == expected
+
+
+def test_an_agent_two_levels_up_in_a_later_request(client: Client, tenant: Tenant) -> None:
+    """Spans end from the inside out, and come so."""
+    agent = span(CURRENT)
+    chain = span({}, parent=agent)
+    call = span(CURRENT, parent=chain)
+    for sent in (call, chain, agent):
+        export(client, tenant, sent)
+    assert [event.span_id for event in waiting(tenant)] == [call["spanId"]]
+
+
+def test_a_refused_request_covers_nothing(client: Client, tenant: Tenant) -> None:
+    agent = span(CURRENT)
+    call = span(CURRENT, parent=agent)
+    known = span(CURRENT)
+    export(client, tenant, known)
+    assert export(client, tenant, call, known | {"attributes": attributes(OLDER)}).status_code == 409
+    export(client, tenant, agent)
+    assert {event.span_id for event in waiting(tenant)} == {known["spanId"], agent["spanId"]}
+
+
+def test_another_organizations_trace_covers_nothing(client: Client, tenant: Tenant, stranger: Tenant) -> None:
+    agent = span(CURRENT)
+    export(client, stranger, span(CURRENT, parent=agent))
+    export(client, tenant, agent)
+    assert [event.span_id for event in waiting(tenant)] == [agent["spanId"]]
+
+
+def test_what_is_remembered_of_traces_is_forgotten_with_the_claims(
+    client: Client, tenant: Tenant, time_machine: Any
+) -> None:
+    export(client, tenant, span(CURRENT, parentSpanId="00000000000000bb"))
+    forget_old_claims()
+    assert covered_spans(tenant) == 1
+    time_machine.move_to(datetime.now(UTC) + timedelta(days=41))
+    forget_old_claims()
+    assert covered_spans(tenant) == 0
+
+
+def covered_spans(tenant: Tenant) -> int:
+    with organization_scope(tenant.id), connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM ingest_covered_span")
+        return int(cursor.fetchone()[0])
 
 
 def test_sent_again_it_is_known(client: Client, tenant: Tenant) -> None:

@@ -6,11 +6,12 @@ the whole, or where the span's own total is just the parts more, and then the pa
 (`foreign.inclusive_usage`). Where neither shows it, the convention holds.
 
 Billed is each span that carries usage and has no descendant that carries it: agents and chains repeat what the calls
-below them used. Everything about an event comes from its span and resource alone, so that a span sent again, in
-whatever batch, is the same event.
+below them used. Spans of a trace may come in several requests: what is above a span that carried usage is remembered
+(`ingest.spans`) and not billed when it comes; what comes below a span that was billed is not billed either. Everything
+about an event comes from its span and resource alone, so that a span sent again, in whatever batch, is the same event.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,16 +94,15 @@ _ERROR = frozenset({2, "STATUS_CODE_ERROR"})
 # Coding agents, whose calls are billed from their log events, name their services or spans so.
 _AGENT_SERVICES = frozenset({"claude-code", "gemini-cli", "codex_cli_rs", "codex_exec", "codex_tui"})
 _AGENT_SPANS = ("claude_code.", "gemini_cli.", "codex.")
-SpanKey = tuple[str, str]
 
 
 @dataclass(slots=True)
 class Span:
-    """A span with what is asked of it; `key` and `parent` are (trace id, span id) in hex, "" where there is none."""
+    """A span with what is asked of it. `id` and `parent` are trace id and span id in hex, "" where there is none."""
 
     record: Record
-    key: SpanKey
-    parent: SpanKey | None
+    id: str
+    parent: str
     attributes: dict[str, Value]
 
     @property
@@ -117,40 +117,64 @@ class Span:
         )
 
 
-def read(media_type: str, body: bytes) -> list[Span]:
-    """All spans of a request. Problem 400 or 422 when it is none."""
-    return [_span(record) for record in wire.records(wire.TRACES, media_type, body)]
-
-
 def _span(record: Record) -> Span:
     message = record.message
-    trace, parent = wire.hexadecimal(message.trace_id, 32), wire.hexadecimal(message.parent_span_id, 16)
-    key = (trace, wire.hexadecimal(message.span_id, 16))
-    return Span(record, key, (trace, parent) if parent else None, wire.attributes(message))
+    trace = wire.hexadecimal(message.trace_id, 32)
+    own, parent = wire.hexadecimal(message.span_id, 16), wire.hexadecimal(message.parent_span_id, 16)
+    return Span(
+        record,
+        f"{trace}-{own}" if trace and own else "",
+        f"{trace}-{parent}" if trace and parent else "",
+        wire.attributes(message),
+    )
 
 
-def billed(spans: Sequence[Span]) -> Found:
-    """The events of the spans that carry usage and have no descendant here that carries it."""
-    found = Found()
-    carriers = [span for span in spans if span.carries_usage]
-    repeating = _ancestors(carriers, {span.key: span for span in spans})
-    for span in carriers:
-        if span.of_coding_agent:
-            found.elsewhere += 1
-        elif span.key not in repeating:
-            _bill(span, found)
-    return found
+class Tree:
+    """The spans of a request and how they hang together."""
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self.spans = list(spans)
+        self._by_id = {span.id: span for span in self.spans}
+        self._carriers = [span for span in self.spans if span.carries_usage]
+
+    @property
+    def ids(self) -> set[str]:
+        """Of all spans here and their parents."""
+        return {name for span in self.spans for name in (span.id, span.parent)} - {""}
+
+    def covered(self, known: Collection[str] = ()) -> set[str]:
+        """The ids of what is above a span that carries usage; `known` are those of earlier requests among `ids`."""
+        above: set[str] = set()
+        for span in self.spans:
+            if span.carries_usage or span.id in known:
+                for ancestor in self._above(span):
+                    if ancestor in above:
+                        break
+                    above.add(ancestor)
+        return above
+
+    def billed(self, covered: Collection[str], taken: Collection[str] = ()) -> Found:
+        """The events of what carries usage, is not covered, and is below nothing that was taken in before."""
+        found = Found()
+        for span in self._carriers:
+            if span.of_coding_agent:
+                found.elsewhere += 1
+            elif span.id not in covered and not any(ancestor in taken for ancestor in self._above(span)):
+                _bill(span, found)
+        return found
+
+    def _above(self, span: Span) -> Iterator[str]:
+        """The ids of its ancestors, nearest first, as far as they are here; a loop of parents ends where it closes."""
+        seen, ancestor = {span.id}, span.parent
+        while ancestor and ancestor not in seen:
+            seen.add(ancestor)
+            yield ancestor
+            ancestor = self._by_id[ancestor].parent if ancestor in self._by_id else ""
 
 
-def _ancestors(carriers: Iterable[Span], by_key: Mapping[SpanKey, Span]) -> set[SpanKey]:
-    """The keys of all spans above these; each is walked over once, and a loop of parents ends where it began."""
-    above: set[SpanKey] = set()
-    for span in carriers:
-        parent = span.parent
-        while parent is not None and parent not in above and parent != span.key:
-            above.add(parent)
-            parent = by_key[parent].parent if parent in by_key else None
-    return above
+def read(media_type: str, body: bytes) -> Tree:
+    """All spans of a request. Problem 400 or 422 when it is none."""
+    return Tree(_span(record) for record in wire.records(wire.TRACES, media_type, body))
 
 
 def _bill(span: Span, found: Found) -> None:
@@ -163,14 +187,15 @@ def _bill(span: Span, found: Found) -> None:
 
 def _event(span: Span) -> dict[str, Any]:
     message, own = span.record.message, span.attributes
-    if not all(span.key):
+    if not span.id:
         raise Unreadable("invalid", "traceId and spanId must be 16 and 8 bytes in hex, not all zero")
     said = span.record.resource | own
     started, ended = wire.nanoseconds(message.start_time_unix_nano), wire.nanoseconds(message.end_time_unix_nano)
     failed = (message.status is not None and message.status.code in _ERROR) or "error.type" in own
     tier = common.first_label(own, *_TIER)
+    trace, _, own_id = span.id.partition("-")
     event = {
-        "id": "-".join(span.key),
+        "id": span.id,
         "time": wire.moment_of(message.start_time_unix_nano),
         "provider": common.first_label(said, *_PROVIDER) or foreign.UNKNOWN,
         "model": common.first_label(said, *_MODEL) or foreign.UNKNOWN,
@@ -180,9 +205,9 @@ def _event(span: Span) -> dict[str, Any]:
         "latency_ms": foreign.latency((ended - started) // 1_000_000),
         "cost": _read(own, _COST, foreign.cost),
         "agent": common.first_label(said, "gen_ai.agent.name", "agent.name"),
-        "trace_id": span.key[0],
-        "span_id": span.key[1],
-        "parent_span_id": span.parent[1] if span.parent else "",
+        "trace_id": trace,
+        "span_id": own_id,
+        "parent_span_id": span.parent.partition("-")[2],
     }
     return foreign.compact(event | common.attribution(said)) | {"usage": _usage(own)}
 
