@@ -100,7 +100,7 @@ def test_spans_of_an_agent_become_spend(product: Product, tenant: dict[str, str]
     # Small batches: the agent's span leaves in a later request than most of its calls.
     provider.add_span_processor(BatchSpanProcessor(exporter, max_export_batch_size=CALLS // 4))
     tracer = provider.get_tracer("test")
-    total = {"gen_ai.usage.input_tokens": 1500 * CALLS, "gen_ai.usage.output_tokens": 250 * CALLS}
+    total: dict[str, str | int] = {"gen_ai.usage.input_tokens": 1500 * CALLS, "gen_ai.usage.output_tokens": 250 * CALLS}
     with tracer.start_as_current_span("invoke_agent researcher", attributes=USAGE | total):
         for _ in range(CALLS):
             with tracer.start_as_current_span("chat gpt-4.1-nano", attributes=USAGE):

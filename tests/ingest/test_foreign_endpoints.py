@@ -166,7 +166,7 @@ def mutated(rng: random.Random, body: bytes) -> bytes:
 
 def values_replaced(rng: random.Random, document: Any) -> Any:
     """The document with one value somewhere in it replaced."""
-    odd = [None, True, -1, 2**63, 1.5, "", "x" * 300, "\x00", "١", [], {}, [[]], {"a": {}}, "NaN", 10**400]
+    odd: list[Any] = [None, True, -1, 2**63, 1.5, "", "x" * 300, "\x00", "١", [], {}, [[]], {"a": {}}, "NaN", 10**400]
     places: list[tuple[Any, Any]] = list(_places(document))
     holder, key = rng.choice(places)
     holder[key] = rng.choice(odd)
