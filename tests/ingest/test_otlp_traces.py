@@ -217,6 +217,16 @@ def test_an_agent_two_levels_up_in_a_later_request(client: Client, tenant: Tenan
     assert [event.span_id for event in waiting(tenant)] == [call["spanId"]]
 
 
+def test_calls_below_an_agent_that_was_billed_before(client: Client, tenant: Tenant) -> None:
+    """Siblings share their ancestors; only the call of another tree is new."""
+    agent = span(CURRENT)
+    chain = span({}, parent=agent)
+    export(client, tenant, agent)
+    alone = span(CURRENT, parent=span({}))
+    export(client, tenant, span(CURRENT, parent=chain), alone, chain, span(CURRENT, parent=chain))
+    assert {event.span_id for event in waiting(tenant)} == {agent["spanId"], alone["spanId"]}
+
+
 def test_a_refused_request_covers_nothing(client: Client, tenant: Tenant) -> None:
     agent = span(CURRENT)
     call = span(CURRENT, parent=agent)

@@ -156,12 +156,24 @@ class Tree:
     def billed(self, covered: Collection[str], taken: Collection[str] = ()) -> Found:
         """The events of what carries usage, is not covered, and is below nothing that was taken in before."""
         found = Found()
+        below: dict[str, bool] = {}
         for span in self._carriers:
             if span.of_coding_agent:
                 found.elsewhere += 1
-            elif span.id not in covered and not any(ancestor in taken for ancestor in self._above(span)):
+            elif span.id not in covered and not self._is_below(span, taken, below):
                 _bill(span, found)
         return found
+
+    def _is_below(self, span: Span, taken: Collection[str], known: dict[str, bool]) -> bool:
+        """Whether one of its ancestors is taken; `known` keeps the answer for them, so that none is asked twice."""
+        path, answer = [], False
+        for ancestor in self._above(span):
+            answer = ancestor in taken or known.get(ancestor, False)
+            if answer or ancestor in known:
+                break
+            path.append(ancestor)
+        known.update(dict.fromkeys(path, answer))
+        return answer
 
     def _above(self, span: Span) -> Iterator[str]:
         """The ids of its ancestors, nearest first, as far as they are here; a loop of parents ends where it closes."""
