@@ -11,7 +11,7 @@ from django.conf import settings
 from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 
 from common.api import problems, query_parameters
@@ -34,15 +34,14 @@ _AGENTS_METRICS = (
 _TOLD = 5
 
 
-class ProtobufRenderer(BaseRenderer):
-    """So that an exporter may ask for protobuf; the views encode their answers themselves."""
+class _EncodingOfTheRequest(BaseContentNegotiation):
+    """An OTLP answer has the encoding of its request, whatever Accept says; the views encode it themselves."""
 
-    media_type = wire.PROTOBUF
-    format = "protobuf"
-    charset = None
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return parsers[0]
 
-    def render(self, data: Any, accepted_media_type: Any = None, renderer_context: Any = None) -> bytes:
-        return bytes(data)
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        return renderers[0], renderers[0].media_type
 
 
 class _OtlpView(TenantAPIView):
@@ -50,7 +49,7 @@ class _OtlpView(TenantAPIView):
 
     scopes = {"POST": "usage:write"}
     parser_classes = [AnyParser]
-    renderer_classes = [JSONRenderer, ProtobufRenderer]
+    content_negotiation_class = _EncodingOfTheRequest
     signal: wire.Signal
 
     def take(self, request: Request, found: Found, note: str = "") -> HttpResponse:
