@@ -28,10 +28,11 @@ def book_fees() -> None:
 
 @shared_task(name="ingest.forget_old_claims", ignore_result=True)
 def forget_old_claims() -> None:
-    """Forgets event ids that are too old to be accepted again."""
+    """Forgets event ids that are too old to be accepted again, and what traces of that age covered."""
     before = timezone.now() - timedelta(days=settings.EVENT_CLAIM_DAYS)
     for organization_id in organization_ids():
         with organization_scope(organization_id), connection.cursor() as cursor:
-            cursor.execute(
-                "DELETE FROM ingest_claim WHERE organization_id = %s AND claimed_at < %s", [organization_id, before]
-            )
+            for table, age in (("ingest_claim", "claimed_at"), ("ingest_covered_span", "noted_at")):
+                cursor.execute(
+                    f"DELETE FROM {table} WHERE organization_id = %s AND {age} < %s", [organization_id, before]
+                )
