@@ -260,6 +260,23 @@ EVENT_BODY_SECONDS = 15
 # An event id is remembered longer than its event could be accepted again.
 EVENT_CLAIM_DAYS = 40
 DATA_UPLOAD_MAX_MEMORY_SIZE = EVENT_BODY_LIMIT
+# How much a virtual key or access token, and its whole organization, may report. A full batch always fits.
+INGEST_KEY_REQUESTS_PER_SECOND = env.number("INGEST_KEY_REQUESTS_PER_SECOND", 2_000, minimum=1, maximum=1_000_000)
+INGEST_KEY_EVENTS_PER_SECOND = env.number(
+    "INGEST_KEY_EVENTS_PER_SECOND", 200_000, minimum=EVENT_BATCH_LIMIT, maximum=100_000_000
+)
+INGEST_ORGANIZATION_REQUESTS_PER_SECOND = env.number(
+    "INGEST_ORGANIZATION_REQUESTS_PER_SECOND", 5_000, minimum=1, maximum=1_000_000
+)
+INGEST_ORGANIZATION_EVENTS_PER_SECOND = env.number(
+    "INGEST_ORGANIZATION_EVENTS_PER_SECOND", 500_000, minimum=EVENT_BATCH_LIMIT, maximum=100_000_000
+)
+# Past these bounds of what waits to be settled, new usage is put off: of all organizations, and of the one that sends.
+INBOX_MAX_EVENTS = env.number("INBOX_MAX_EVENTS", 4_000_000, minimum=1, maximum=1_000_000_000)
+INBOX_ORGANIZATION_MAX_EVENTS = env.number("INBOX_ORGANIZATION_MAX_EVENTS", 2_000_000, minimum=1, maximum=1_000_000_000)
+INBOX_MAX_AGE_SECONDS = env.number("INBOX_MAX_AGE_SECONDS", 900, minimum=60, maximum=7 * 86_400)
+# How often each process writes down what it turned away; a process that is killed loses the counts since.
+INTAKE_COUNT_SECONDS = 5
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["tenants.authentication.BearerAuthentication"],

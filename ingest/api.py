@@ -1,6 +1,6 @@
 """POST /api/v1/events: who is calling, is every event well-formed, is it durable? Only then 202."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.utils import timezone
@@ -9,14 +9,17 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from common.api import problems, query_parameters
+from common.api import as_problem, problems, query_parameters
+from common.db import outage
 from common.problems import Problem
 from ingest.body import read_body
 from ingest.formats import native
 from ingest.intake import TakenIn, take_in
+from ingest.limits import count
 from ingest.openapi import BATCH_REQUEST
 from ingest.selectors import ingest_status
 from ingest.serializers import AcceptedSerializer, IngestStatusSerializer
+from ingest.turned_away import turned_away
 from tenants.api_base import TenantAPIView
 
 
@@ -29,11 +32,37 @@ class AnyParser(BaseParser):
         return {}
 
 
-class EventsView(TenantAPIView):
+class IngestionView(TenantAPIView):
+    """The base of every endpoint that usage comes in by: each answer says where the caller stands with its quotas."""
+
+    # What the counts of refused requests are kept under: the format or tool, as in `take_in`.
+    source: ClassVar[str] = "native"
+    parser_classes = [AnyParser]
+
+    def handle_exception(self, exc: Exception) -> Response:
+        problem = as_problem(exc) or outage(exc)
+        if self.request.method != "POST" or not self._in_scope or problem is None:
+            return super().handle_exception(exc)
+        return super().handle_exception(self._counted(problem))
+
+    def _counted(self, problem: Problem) -> Problem:
+        """What never got to `take_in` counts as a request too, so that bodies nobody can read are limited as well."""
+        if "RateLimit" not in problem.headers:
+            try:
+                problem.headers |= count(self.caller, 0).headers
+            except Problem as limited:
+                problem = limited
+        turned_away.note(
+            organization_id=self.caller.organization_id, source=self.source,
+            credential_id=self.caller.credential_id, reason=problem.slug, now=timezone.now(),
+        )  # fmt: skip
+        return problem
+
+
+class EventsView(IngestionView):
     """Usage in."""
 
     scopes = {"POST": "usage:write"}
-    parser_classes = [AnyParser]
 
     @extend_schema(
         operation_id="events_report",
@@ -44,7 +73,7 @@ class EventsView(TenantAPIView):
         request=BATCH_REQUEST,
         responses={
             202: OpenApiResponse(AcceptedSerializer),
-            **problems(400, 408, 409, 413, 415),
+            **problems(400, 408, 409, 413, 415, 429),
         },
         parameters=[OpenApiParameter("Content-Encoding", str, OpenApiParameter.HEADER, enum=["gzip", "identity"])],
     )
@@ -52,7 +81,7 @@ class EventsView(TenantAPIView):
         query_parameters(request, frozenset())
         media_type = _media_type(request)
         decoded = native.decode(media_type, read_body(request._request), limit=settings.EVENT_BATCH_LIMIT)
-        taken = take_in(caller=self.caller, decoded=decoded, source="native", now=timezone.now())
+        taken = take_in(caller=self.caller, decoded=decoded, source=self.source, now=timezone.now())
         return accepted_response(request, taken)
 
 
@@ -64,7 +93,9 @@ def accepted_response(request: Request, taken: TakenIn, **more: Any) -> Response
         "request_id": request._request.request_id,  # type: ignore[attr-defined]
         **more,
     }
-    return Response(answer | ({"warnings": taken.warnings} if taken.warnings else {}), status=202)
+    return Response(
+        answer | ({"warnings": taken.warnings} if taken.warnings else {}), status=202, headers=taken.headers
+    )
 
 
 def _media_type(request: Request) -> str:

@@ -16,6 +16,7 @@ from alerts.services import alert_raise
 from budgets.ledger import Crossing, settle
 from budgets.notices import budget_crossed
 from common.db import server_cursor
+from ingest.progress import note_settled
 from pricing.rate import OWN_CACHE_COST, served_from_own_cache
 from pricing.resolve import price_book
 from tenants.access import organization_scope
@@ -111,13 +112,10 @@ def raise_alerts(work: Round) -> None:
 
 
 def note_progress(work: Round) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO ingest_progress AS progress VALUES (%s, clock_timestamp(), %s) ON CONFLICT (organization_id)"
-            " DO UPDATE SET settled_at = excluded.settled_at,"
-            " settled_events = progress.settled_events + excluded.settled_events",
-            [work.organization.id, len(work.charged)],
-        )
+    note_settled(
+        organization_id=work.organization.id,
+        received=((key_id, received_at, source, len(events)) for key_id, received_at, source, events in work.received),
+    )
 
 
 STEPS = (identify, price, store, roll_up, settle_budgets, raise_alerts, note_progress)

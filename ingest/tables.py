@@ -30,6 +30,37 @@ CREATE TABLE ingest_inbox (
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 1000)
 """
 
+# Sums of what settling took in, and of what was turned away before (see `ingest.turned_away` for how exact).
+CREATE_INTAKE = """
+CREATE TABLE ingest_intake (
+    organization_id bigint NOT NULL,
+    hour timestamptz NOT NULL,
+    source text NOT NULL,
+    virtual_key_id bigint NOT NULL,
+    batches bigint NOT NULL,
+    events bigint NOT NULL,
+    last_received_at timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, hour, source, virtual_key_id)
+) WITH (fillfactor = 70)
+"""
+CREATE_TURNED_AWAY = """
+CREATE TABLE ingest_turned_away (
+    organization_id bigint NOT NULL,
+    hour timestamptz NOT NULL,
+    source text NOT NULL,
+    credential_id bigint NOT NULL,
+    reason text NOT NULL,
+    requests bigint NOT NULL,
+    events bigint NOT NULL,
+    PRIMARY KEY (organization_id, hour, source, credential_id, reason)
+) WITH (fillfactor = 70)
+"""
+# The rate of the last minute: the minute that runs, and the one before it.
+ADD_MINUTES = """
+ALTER TABLE ingest_progress ADD COLUMN minute timestamptz NOT NULL DEFAULT 'epoch',
+    ADD COLUMN minute_events bigint NOT NULL DEFAULT 0, ADD COLUMN minute_before bigint NOT NULL DEFAULT 0
+"""
+
 # One row per organization: how far settling got.
 CREATE_PROGRESS = """
 CREATE TABLE ingest_progress (
