@@ -11,7 +11,7 @@ from tests.ingest.payloads import event
 from tests.product import Product, running_product
 
 SECONDS = 3.0
-PER_SECOND = 50
+PER_SECOND = 15
 
 
 @dataclass
@@ -48,8 +48,10 @@ def test_a_flood_from_one_key() -> None:
         loud = product.run_json("-m", "tests.faults.tenant")["secret"]
         issue = ("manage.py", "issue_key", "--organization", "faults", "--team", "default", "--name", "quiet")
         quiet = product.run(*issue).splitlines()[-1]
+        # The first requests of a process load its prices; what is measured comes after.
+        Flood(product, quiet, pause_s=0.1).run()
         floods = [Flood(product, loud) for _ in range(4)]
-        neighbour = Flood(product, quiet, pause_s=0.1)
+        neighbour = Flood(product, quiet, pause_s=0.2)
         for sender in (*floods, neighbour):
             sender.start()
         for sender in (*floods, neighbour):
