@@ -18,9 +18,11 @@ from common.api import decode_cursor, encode_cursor, page_limit, page_of, proble
 from common.periods import PeriodKind, period_at
 from common.problems import Fault, invalid
 from tenants.api_base import TenantAPIView
+from usage.dimensions import COLUMNS
 from usage.models import UsageEvent
+from usage.questions import Dimension, Interval
 from usage.rollup import HOUR
-from usage.selectors import Dimension, Interval, Spend, SpendQuery, SpendRow, spend
+from usage.selectors import Spend, SpendQuery, SpendRow, spend
 
 MAX_ROWS = 20_000
 UNPRICED = {"true": True, "false": False}
@@ -103,7 +105,7 @@ class EventsListView(TenantAPIView):
     def _events(self, given: dict[str, str]) -> QuerySet[UsageEvent]:
         events = UsageEvent.objects.filter(organization_id=self.caller.organization_id)
         for dimension, values in usage_filters(given, self.caller.organization_id).items():
-            column = f"{dimension}_id" if dimension in {Dimension.TEAM, Dimension.VIRTUAL_KEY} else dimension.value
+            column = COLUMNS[dimension]
             events = events.filter(**{f"{column}__in": values})
         zone = ZoneInfo(self.organization().timezone)
         for name, lookup in (("from", "time__gte"), ("to", "time__lt")):
@@ -148,7 +150,7 @@ def _shape(row: SpendRow, query: SpendQuery) -> dict[str, Any]:
             {
                 "start": max(start, query.start),
                 "end": min(end, query.end),
-                "group": {dimension.value: value for dimension, value in row.group.items()},
+                "group": dict(row.group),
                 **asdict(row.spend),
             }
         ).data

@@ -20,8 +20,9 @@ from tenants.models import Organization, VirtualKey
 from tenants.selectors import team_parents
 from tenants.services import zone_checked
 from tenants.tree import subtree_ids
+from usage.questions import Dimension, Interval
 from usage.rollup import HOUR, bucket_size
-from usage.selectors import Dimension, Interval, SpendQuery
+from usage.selectors import SpendQuery
 
 FILTERS = frozenset(dimension.value for dimension in Dimension)
 MAX_NAME = 200
@@ -67,9 +68,9 @@ def spend_query(given: Mapping[str, str], organization: Organization, now: datet
     )
 
 
-def usage_filters(given: Mapping[str, str], organization_id: int) -> dict[Dimension, list[str]]:
+def usage_filters(given: Mapping[str, str], organization_id: int) -> dict[str, list[str]]:
     """The values that usage may have in each dimension named. A team stands for itself and every team below it."""
-    filters = {dimension: [name_checked(given, dimension)] for dimension in Dimension if dimension in given}
+    filters: dict[str, list[str]] = {name: [name_checked(given, name)] for name in Dimension if name in given}
     if Dimension.TEAM in filters:
         found = subtree_ids(team_parents(organization_id), [parse_id(given["team"]) or 0])
         if not found:

@@ -11,7 +11,7 @@ from django.http import QueryDict
 
 from analytics.names import Directory
 from analytics.ranges import RANGES, InvalidRange, Range, parse_interval, parse_range
-from usage.selectors import Dimension, Interval
+from usage.questions import Dimension, Interval
 
 # Name in the address → dimension of usage.
 DIMENSIONS: Mapping[str, Dimension] = {
@@ -50,9 +50,9 @@ class Filters:
         given = {"provider": self.provider, "model": self.model, "team": self.team, "key": self.key}
         return {name: str(value) for name, value in given.items() if value}
 
-    def values(self, directory: Directory) -> dict[Dimension, list[str]]:
+    def values(self, directory: Directory) -> dict[str, list[str]]:
         """The filters as rollups know them."""
-        found = {DIMENSIONS[name]: [value] for name, value in self.parameters.items()}
+        found: dict[str, list[str]] = {DIMENSIONS[name]: [value] for name, value in self.parameters.items()}
         if self.team is not None:
             found[Dimension.TEAM] = [str(team_id) for team_id in sorted(directory.below(self.team))]
         return found

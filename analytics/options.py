@@ -8,7 +8,7 @@ from analytics.filters import STATUSES, Asked, Filters
 from analytics.names import Directory
 from budgets.models import Scope
 from budgets.selectors import BudgetState
-from usage.selectors import Dimension
+from usage.questions import Dimension
 
 _INDENT = "\N{NO-BREAK SPACE}" * 3
 

@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from common.periods import Period, local_midnight
+from usage.questions import Interval
 from usage.rollup import HOUR
-from usage.selectors import Interval
 
 # name in the address → text of the link
 RANGES: Mapping[str, str] = {

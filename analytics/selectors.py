@@ -5,110 +5,77 @@ All of it runs inside the organization's scope. Costs are nano-USD.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db import connection
 
 from analytics.charts import SpendPoint
 from analytics.figures import Compared, Figures, Part
 from analytics.ranges import Range
-from usage.models import Rollup
-from usage.selectors import Dimension
+from usage.models import RollupDay
+from usage.questions import Dimension, Interval
+from usage.rollup import HOUR, bucket_size
+from usage.selectors import Spend, SpendQuery, spend
 
-_COLUMN = {
-    Dimension.PROVIDER: "provider",
-    Dimension.MODEL: "model",
-    Dimension.TEAM: "team_id",
-    Dimension.VIRTUAL_KEY: "virtual_key_id",
-}
-_FIGURES = (
-    "sum(cost), sum(requests), sum(errors), sum(unpriced_requests), sum(input_tokens), sum(cache_read_input_tokens)"
-)
-Filter = Mapping[Dimension, Sequence[str]]
+_UTC = ZoneInfo("UTC")
+Filter = Mapping[str, Sequence[str]]
 
 
 def parts(*, organization_id: int, chosen: Range, filters: Filter) -> list[Part]:
-    """The range and the days before, by team, key, provider and model: one query that answers every table of a page.
+    """The range and the days before, by team, key, provider and model: what every table of a page is a sum of.
 
-    Few rows come back (one per workload and model), and every total is a sum of them.
+    Few rows come back (one per workload and model).
     """
-    where, parameters = _where(organization_id, filters)
-    parameters |= {
-        "start": chosen.whole.start,
-        "end": chosen.whole.end,
-        "before": chosen.before.start,
-        "before_end": chosen.before.end,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT team_id, virtual_key_id, provider, model, bucket >= %(start)s,"
-            f" {_FIGURES} FROM usage_cube WHERE {where} AND bucket >= %(before)s AND bucket < %(end)s"
-            " AND (bucket >= %(start)s OR bucket < %(before_end)s) GROUP BY 1, 2, 3, 4, 5",
-            parameters,
-        )
-        rows = cursor.fetchall()
-    return _joined(rows)
-
-
-def _joined(rows: Sequence[Sequence[Any]]) -> list[Part]:
     found: dict[tuple[int, int, str, str], Part] = {}
-    for team_id, key_id, provider, model, inside, *sums in rows:
-        key = (team_id, key_id, provider, model)
-        part = found.setdefault(key, Part(*key))
-        figures = Figures(*map(int, sums))
-        part.compared.add(Compared(now=figures) if inside else Compared(before=figures))
+    for period, inside in ((chosen.whole, True), (chosen.before, False)):
+        query = SpendQuery(organization_id, period.start, period.end, group_by=_PART, filters=filters)
+        for row in spend(query) if period.start < period.end else []:
+            team_id, key_id, provider, model = row.group.values()
+            key = (int(team_id), int(key_id), provider, model)
+            part = found.setdefault(key, Part(*key))
+            figures = _figures(row.spend)
+            part.compared.add(Compared(now=figures) if inside else Compared(before=figures))
     return list(found.values())
 
 
+_PART = (Dimension.TEAM, Dimension.VIRTUAL_KEY, Dimension.PROVIDER, Dimension.MODEL)
+
+
+def _figures(sums: Spend) -> Figures:
+    return Figures(
+        sums.cost, sums.requests, sums.errors, sums.unpriced_requests, sums.input_tokens, sums.cache_read_input_tokens
+    )
+
+
 def trend(
-    *, organization_id: int, dimension: Dimension, starts: Sequence[datetime], end: datetime, filters: Filter
+    *, organization_id: int, dimension: Dimension, interval: Interval, chosen: Range, filters: Filter
 ) -> list[SpendPoint]:
-    """Spend by interval and value of the dimension; `starts` are the starts of the intervals, ascending."""
-    if set(filters) <= {dimension}:
-        where, parameters = _where_rollup(organization_id, dimension, filters)
-        source, value = "usage_rollup", "value"
-    else:
-        where, parameters = _where(organization_id, filters)
-        source, value = "usage_cube", f"{_COLUMN[dimension]}::text"
-    parameters |= {"starts": list(starts), "start": starts[0], "end": end}
-    with connection.cursor() as cursor:
-        # Counting the starts that have passed is several times faster than local time in SQL, and days of 23 and 25
-        # hours are cut where the range cuts them.
-        cursor.execute(
-            f"SELECT width_bucket(bucket, %(starts)s::timestamptz[]), {value}, sum(cost) FROM {source}"
-            f" WHERE {where} AND bucket >= %(start)s AND bucket < %(end)s GROUP BY 1, 2",
-            parameters,
-        )
-        return [SpendPoint(starts[number - 1], name, int(cost)) for number, name, cost in cursor.fetchall()]
+    """Spend by interval of the range and value of the dimension. A week that began before the range begins with it."""
+    # Hours that the clocks repeat stay two where hours of the zone are hours of UTC.
+    in_utc = interval is Interval.HOUR and bucket_size(chosen.zone, chosen.whole.start) == HOUR
+    query = SpendQuery(
+        organization_id,
+        chosen.whole.start,
+        chosen.whole.end,
+        zone=_UTC if in_utc else chosen.zone,
+        interval=interval,
+        group_by=(dimension,),
+        filters=filters,
+    )
+    return [
+        SpendPoint(max(row.start or chosen.whole.start, chosen.whole.start), row.group[dimension], row.spend.cost)
+        for row in spend(query)
+    ]
 
 
-def _where(organization_id: int, filters: Filter) -> tuple[str, dict[str, Any]]:
-    where, parameters = "organization_id = %(organization)s", {"organization": organization_id}
-    for dimension, values in filters.items():
-        column = _COLUMN[dimension]
-        kind = "bigint" if column.endswith("_id") else "text"
-        where += f" AND {column} = ANY(%({column})s::{kind}[])"
-        parameters[column] = list(values)  # type: ignore[assignment]
-    return where, parameters
-
-
-def _where_rollup(organization_id: int, dimension: Dimension, filters: Filter) -> tuple[str, dict[str, Any]]:
-    where = "organization_id = %(organization)s AND dimension = %(dimension)s"
-    parameters: dict[str, Any] = {"organization": organization_id, "dimension": dimension.value}
-    if dimension in filters:
-        where += " AND value = ANY(%(values)s)"
-        parameters["values"] = list(filters[dimension])
-    return where, parameters
-
-
-def names_used(*, organization_id: int, start: datetime, end: datetime) -> dict[Dimension, list[str]]:
-    """The providers and models with usage in [start, end), by name: what a filter can choose from."""
+def names_used(*, organization_id: int, chosen: Range) -> dict[Dimension, list[str]]:
+    """The providers and models with usage in the range, by name: what a filter can choose from."""
     rows = (
-        Rollup.objects.filter(
+        RollupDay.objects.filter(
             organization_id=organization_id,
             dimension__in=[Dimension.PROVIDER, Dimension.MODEL],
-            bucket__gte=start,
-            bucket__lt=end,
+            day__gte=chosen.first,
+            day__lte=chosen.last,
         )
         .values_list("dimension", "value")
         .distinct()
@@ -121,7 +88,7 @@ def names_used(*, organization_id: int, start: datetime, end: datetime) -> dict[
 
 
 def has_usage(organization_id: int) -> bool:
-    return Rollup.objects.filter(organization_id=organization_id, dimension="total").exists()
+    return RollupDay.objects.filter(organization_id=organization_id, dimension="total").exists()
 
 
 def spend_state(*, organization_id: int, start: datetime, end: datetime) -> str:

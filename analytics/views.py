@@ -23,14 +23,15 @@ from analytics.names import Directory, directory
 from analytics.options import budgets_about, filter_choices, names_of, status_choices
 from analytics.overview import Paths
 from analytics.overview import overview as overview_of
-from analytics.ranges import CUSTOM, interval_starts
+from analytics.ranges import CUSTOM
 from budgets.selectors import budget_states
 from common.display import compact
 from pricing.models import ListPrice
 from tenants.access import Access, organization_page
 from tenants.roles import Permission
 from usage.models import UsageEvent
-from usage.selectors import Dimension, unpriced_models
+from usage.questions import Dimension
+from usage.selectors import unpriced_models
 
 # What a caller may have said about an event, as it is called on its page.
 _LABELS = {
@@ -211,8 +212,8 @@ def _overview(access: Access, asked: Asked, names: Directory) -> dict[str, Any]:
     points = selectors.trend(
         organization_id=organization_id,
         dimension=DIMENSIONS[asked.by],
-        starts=interval_starts(asked.range, asked.interval),
-        end=asked.range.whole.end,
+        interval=asked.interval,
+        chosen=asked.range,
         filters=filters,
     )
     page = overview_of(asked, parts=found, points=points, directory=names, paths=paths)
@@ -242,8 +243,7 @@ def _state(access: Access, asked: Asked) -> str:
 
 
 def _names_used(access: Access, asked: Asked) -> dict[Dimension, list[str]]:
-    span = asked.range.whole
-    return selectors.names_used(organization_id=access.organization.id, start=span.start, end=span.end)
+    return selectors.names_used(organization_id=access.organization.id, chosen=asked.range)
 
 
 def _described(asked: Asked, names: Directory) -> list[str]:

@@ -1,7 +1,7 @@
 """Settling usage against budgets: one upsert for all budgets and periods a batch touches."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,8 +12,7 @@ from common.ids import new_id
 from common.periods import Period, PeriodKind, period_at
 from tenants.models import Team
 from tenants.tree import ancestor_ids
-from usage.records import Charged
-from usage.rollup import quarter_of
+from usage.store import Owner, Spent
 
 Delta = list[int]  # cost in nano-USD, requests, unpriced requests
 
@@ -28,13 +27,13 @@ class Crossing:
     spent: int
 
 
-def settle(*, organization_id: int, charged: Iterable[Charged], now: datetime) -> list[Crossing]:
-    """Adds the events to the ledger of every budget they count in; returns the thresholds that were crossed."""
+def settle(*, organization_id: int, owners: Mapping[Owner, Spent], now: datetime) -> list[Crossing]:
+    """Adds what was spent to the ledger of every budget it counts in; returns the thresholds that were crossed."""
     budgets = _Applicable(organization_id)
     if not budgets:
         return []
     deltas: dict[tuple[int, Period], Delta] = defaultdict(lambda: [0, 0, 0])
-    for (team_id, key_id, quarter), (cost, requests, unpriced) in _by_owner(charged).items():
+    for (team_id, key_id, quarter), (cost, requests, unpriced) in owners.items():
         for budget in budgets.of(team_id, key_id):
             if quarter < budget.counts_from:
                 continue
@@ -43,20 +42,6 @@ def settle(*, organization_id: int, charged: Iterable[Charged], now: datetime) -
             delta[1] += requests
             delta[2] += unpriced
     return _crossings(organization_id, budgets, _add(organization_id, deltas, now))
-
-
-def _by_owner(charged: Iterable[Charged]) -> dict[tuple[int, int, datetime], Delta]:
-    """Sums by team, key and quarter of an hour, which is as fine as any zone cuts its days."""
-    sums: dict[tuple[int, int, datetime], Delta] = defaultdict(lambda: [0, 0, 0])
-    for item in charged:
-        delta = sums[item.team_id, item.virtual_key_id, quarter_of(item.event.time)]
-        requests = item.event.buckets.requests
-        delta[1] += requests
-        if item.cost is None:
-            delta[2] += requests
-        else:
-            delta[0] += item.cost
-    return sums
 
 
 class _Applicable:

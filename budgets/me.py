@@ -16,7 +16,8 @@ from common.api import problems, query_parameters
 from common.periods import Period, PeriodKind, period_at
 from tenants.api_base import TenantAPIView
 from tenants.models import VirtualKey
-from usage.selectors import Dimension, SpendQuery, total
+from usage.questions import Dimension
+from usage.selectors import SpendQuery, total
 
 # No event can be older: the partitions of usage begin here.
 BEGINNING = datetime(2015, 1, 1, tzinfo=UTC)
@@ -75,6 +76,6 @@ def _spend(key: VirtualKey, now: datetime) -> dict[str, Any]:
 
 
 def _sums(key: VirtualKey, period: Period) -> dict[str, Any]:
-    filters = {Dimension.VIRTUAL_KEY: [str(key.id)]}
+    filters: dict[str, list[str]] = {Dimension.VIRTUAL_KEY: [str(key.id)]}
     spend = total(SpendQuery(key.organization_id, period.start, period.end, filters=filters))
     return {"start": period.start, "end": period.end, **asdict(spend)}

@@ -20,8 +20,9 @@ from tenants.models import Membership, Team
 from tenants.roles import Permission, Role, may
 from tenants.selectors import team_parents
 from tenants.tree import ancestor_ids, in_tree_order, subtree_ids
+from usage.questions import Dimension, Interval
 from usage.rollup import HOUR
-from usage.selectors import Dimension, Interval, SpendQuery, spend
+from usage.selectors import SpendQuery, spend
 
 _SCOPES = Scope.values
 
@@ -159,7 +160,7 @@ def past_periods(budget: Budget, *, before: datetime, limit: int) -> list[Ledger
 
 def period_course(budget: Budget, period: Period) -> list[tuple[datetime, int]]:
     """(end of an hour, what was spent in it) of the budget's scope, ascending, for the hours with usage."""
-    filters: dict[Dimension, list[str]] = {}
+    filters: dict[str, list[str]] = {}
     if budget.team_id is not None:
         below = subtree_ids(team_parents(budget.organization_id), [budget.team_id])
         filters = {Dimension.TEAM: [str(team_id) for team_id in sorted(below)]}

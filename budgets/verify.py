@@ -77,7 +77,7 @@ def rebuild(found: list[Difference], now: datetime) -> None:
 
 def _latest_event(organization_id: int) -> datetime | None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT max(time) FROM usage_event WHERE organization_id = %s", [organization_id])
+        cursor.execute("SELECT max(at) FROM usage_posting WHERE organization_id = %s", [organization_id])
         (latest,) = cursor.fetchone()
         return latest if isinstance(latest, datetime) else None
 
@@ -107,10 +107,11 @@ def _sums_of_events(budget: Budget, periods: list[Period]) -> dict[datetime, Sum
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT period.starts, coalesce(sum(cost), 0), coalesce(sum(requests), 0),"
-            " coalesce(sum(requests) FILTER (WHERE cost IS NULL), 0)"
+            " coalesce(sum(unpriced_requests), 0)"
             " FROM unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) AS period (starts, ends)"
-            " LEFT JOIN LATERAL (SELECT cost, requests FROM usage_event WHERE organization_id = %(organization)s"
-            f"  AND time >= period.starts AND time < period.ends{scope}) AS event ON true"
+            " LEFT JOIN LATERAL (SELECT cost, requests, unpriced_requests FROM usage_posting"
+            "  WHERE organization_id = %(organization)s"
+            f"  AND at >= period.starts AND at < period.ends{scope}) AS posting ON true"
             " GROUP BY period.starts",
             parameters
             | {

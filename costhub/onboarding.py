@@ -1,7 +1,5 @@
 """Where people land, how an organization begins, and its settings: the pages that touch several apps at once."""
 
-from zoneinfo import ZoneInfo
-
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
@@ -18,7 +16,6 @@ from tenants.models import Organization, User
 from tenants.roles import Permission
 from tenants.services import organization_create, organization_update
 from tenants.views import form_page
-from usage.rollup import bucket_size
 from usage.verify import rebuild
 
 
@@ -82,7 +79,7 @@ def settings(request: HttpRequest, access: Access) -> HttpResponse:
 
 def _saved(access: Access, form: OrganizationForm) -> bool:
     now, organization = timezone.now(), access.organization
-    before = bucket_size(ZoneInfo(organization.timezone), now)
+    before = organization.timezone
     try:
         organization_update(
             organization=organization,
@@ -94,7 +91,7 @@ def _saved(access: Access, form: OrganizationForm) -> bool:
     except ValidationError as error:
         form.refuse(error)
         return False
-    if bucket_size(ZoneInfo(organization.timezone), now) != before:
-        # Days of such a zone cut hours in two, or no longer do: the sums must be kept at the other grain.
+    if organization.timezone != before:
+        # Sums are kept by the days of the zone, at the grain that its days need.
         rebuild(organization.id)
     return True

@@ -16,6 +16,7 @@ from ingest.formats.base import Decoded
 from ingest.limits import admit
 from ingest.turned_away import DUPLICATE, turned_away
 from pricing.resolve import price_book
+from tenants.access import organization_scope
 from tenants.authentication import Caller
 from tenants.models import VirtualKey
 from usage.records import Reported
@@ -36,7 +37,7 @@ class TakenIn:
 
 
 def take_in(*, caller: Caller, decoded: Decoded, source: str, now: datetime) -> TakenIn:
-    """Stores a batch, all or nothing. Call inside the caller's organization scope.
+    """Stores a batch, all or nothing; durable when it returns, or with the transaction it is called in.
 
     `source` names the format or tool the usage came by, such as "native" or "otlp". Problem 422 with every fault,
     Problem 409 `event-conflict` for an id that is known with other content, Problem 429 when the caller's quota is used
@@ -53,7 +54,7 @@ def take_in(*, caller: Caller, decoded: Decoded, source: str, now: datetime) -> 
 
 def _stored(caller: Caller, decoded: Decoded, source: str, now: datetime) -> TakenIn:
     try:
-        wires, events = schema.parse_events(decoded.events, pointers=decoded.pointers, now=now)
+        wires, events = schema.parse_events(decoded.events, pointers=decoded.pointers, now=now, clean=decoded.clean)
     except schema.InvalidEventsError as error:
         raise _refused(error) from error
     by_key = _by_key(caller, wires, events, decoded.pointers)
@@ -89,11 +90,9 @@ def _by_named_key(
     organization_id: int, wires: Sequence[schema.WireEvent], events: list[Reported], pointers: Sequence[str]
 ) -> dict[int, list[Reported]]:
     named = {wire.virtual_key: parse_id(wire.virtual_key) for wire in wires if isinstance(wire.virtual_key, str)}
-    known = set(
-        VirtualKey.objects.filter(
-            organization_id=organization_id, id__in=[key for key in named.values() if key]
-        ).values_list("id", flat=True)
-    )
+    with organization_scope(organization_id):
+        keys = VirtualKey.objects.filter(organization_id=organization_id, id__in=[key for key in named.values() if key])
+        known = set(keys.values_list("id", flat=True))
     by_key: dict[int, list[Reported]] = {}
     faults = []
     for wire, event, pointer in zip(wires, events, pointers, strict=True):

@@ -8,13 +8,11 @@ events, so a crash leaves either all of it done or nothing of it.
 import logging
 from dataclasses import dataclass, field
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from django.db import DatabaseError, OperationalError, connection
 
 from alerts.services import alert_raise
-from budgets.ledger import Crossing, settle
-from budgets.notices import budget_crossed
+from budgets.posting import settle_owners
 from common.db import server_cursor
 from ingest.progress import note_settled
 from pricing.rate import OWN_CACHE_COST, served_from_own_cache
@@ -22,9 +20,13 @@ from pricing.resolve import price_book
 from tenants.access import organization_scope
 from tenants.models import Organization, VirtualKey
 from usage import store as usage_store
+from usage.adjustments import late_events_book
+from usage.closing import NEVER, closed_before
+from usage.dimensions import values_of
 from usage.locks import try_lock_organization
 from usage.records import Charged, Reported, decoder
-from usage.rollup import Cell, Sums, add_up, bucket_size
+from usage.store import NOTHING, Cut, Owner, Spent
+from usage.values import admit
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +44,12 @@ class Round:
     batch_ids: list[int]
     received: list[tuple[int, datetime, str, list[Reported]]]  # virtual key id, time of receipt, source, events
     charged: list[Charged] = field(default_factory=list)
-    cells: dict[Cell, Sums] = field(default_factory=dict)
-    crossings: list[Crossing] = field(default_factory=list)
+    late: list[Charged] = field(default_factory=list)
+    owners: dict[Owner, Spent] = field(default_factory=dict)
+
+    @property
+    def cut(self) -> Cut:
+        return Cut.of(self.organization.timezone, self.now)
 
 
 def identify(work: Round) -> None:
@@ -74,25 +80,40 @@ def price(work: Round) -> None:
                 item.unpriced_reason = found.rate.why_unpriced(event.buckets) or "no_price"
 
 
+def set_late_apart(work: Round) -> None:
+    """What comes after its month was closed is kept, and counts in the open one."""
+    until = closed_before(work.organization.id)
+    work.late = [] if until == NEVER else [item for item in work.charged if item.event.time < until]
+    for item in work.late:
+        item.late = True
+
+
 def store(work: Round) -> None:
+    """The events, and with them every sum that dashboards read."""
     usage_store.make_partitions(item.event.time for item in work.charged)
-    usage_store.events_insert(organization_id=work.organization.id, charged=work.charged)
+    bounded = admit(work.organization.id, values_of(work.charged))
+    work.owners = usage_store.events_store(
+        organization_id=work.organization.id, charged=work.charged, cut=work.cut, bounded=bounded
+    )
 
 
-def roll_up(work: Round) -> None:
-    size = bucket_size(ZoneInfo(work.organization.timezone), work.now)
-    work.cells = add_up(work.charged, size)
-    usage_store.rollups_add(organization_id=work.organization.id, cells=work.cells)
+def book_late(work: Round) -> None:
+    if work.late:
+        late = late_events_book(
+            organization_id=work.organization.id, times=[item.event.time for item in work.late],
+            event_ids=[item.event.id for item in work.late], actor="ingestion", cut=work.cut, now=work.now,
+        )  # fmt: skip
+        for owner, spent in late.items():
+            work.owners[owner] = work.owners.get(owner, NOTHING).plus(spent)
 
 
 def settle_budgets(work: Round) -> None:
-    work.crossings = settle(organization_id=work.organization.id, charged=work.charged, now=work.now)
+    """Against every budget they count in; what crosses a threshold alerts."""
+    settle_owners(organization=work.organization, owners=work.owners, now=work.now)
 
 
-def raise_alerts(work: Round) -> None:
+def tell_of_unpriced(work: Round) -> None:
     """Alerts commit with what caused them; sending them is somebody else's business."""
-    for crossing in work.crossings:
-        budget_crossed(crossing=crossing, organization=work.organization, now=work.now)
     unpriced = {(item.provider, item.model, item.unpriced_reason): item for item in work.charged if item.cost is None}
     for (provider, model, reason), item in sorted(unpriced.items(), key=lambda entry: entry[0]):
         alert_raise(
@@ -118,7 +139,16 @@ def note_progress(work: Round) -> None:
     )
 
 
-STEPS = (identify, price, store, roll_up, settle_budgets, raise_alerts, note_progress)
+STEPS = (
+    identify,
+    price,
+    set_late_apart,
+    store,
+    book_late,
+    settle_budgets,
+    tell_of_unpriced,
+    note_progress,
+)
 
 
 def settle_waiting(now: datetime) -> int:

@@ -69,3 +69,25 @@ CREATE TABLE ingest_progress (
     settled_events bigint NOT NULL
 ) WITH (fillfactor = 50)
 """
+
+# The whole of accepting a batch in one round trip: names the organization, claims every id and stores the batch. False,
+# and nothing done, when one of the ids is known. With the caller's rights, so that row security binds it.
+# `ids` are separated by spaces (which no id contains), `digests` are 16 bytes each in the same order.
+CREATE_ACCEPT = """
+CREATE FUNCTION ingest_accept(organization bigint, batch bigint, virtual_key bigint, came_by text, at timestamptz,
+    ids text, digests bytea, batch_payload bytea) RETURNS boolean LANGUAGE plpgsql AS $body$
+DECLARE
+    claims text[] := string_to_array(ids, ' ');
+BEGIN
+    PERFORM set_config('costhub.organization', organization::text, true);
+    INSERT INTO public.ingest_claim (organization_id, event_id, digest, claimed_at)
+        SELECT organization, claim.id, substr(digests, (claim.number::int - 1) * 16 + 1, 16), at
+        FROM unnest(claims) WITH ORDINALITY AS claim (id, number);
+    INSERT INTO public.ingest_inbox
+        (organization_id, id, received_at, not_before, virtual_key_id, source, events, payload)
+        VALUES (organization, batch, at, at, virtual_key, came_by, cardinality(claims), batch_payload);
+    RETURN true;
+EXCEPTION WHEN unique_violation THEN
+    RETURN false;
+END $body$
+"""

@@ -4,40 +4,19 @@ All of it runs inside the organization's scope. Amounts are nano-USD as `int`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from enum import StrEnum
+from dataclasses import astuple, dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import connection
 
-from tenants.models import Team
+from tenants.models import Organization, Team
 from tenants.tree import subtree_ids
+from usage.dimensions import TAG_PREFIX
+from usage.questions import Interval, Question, Span, spans_of
 from usage.rollup import HOUR
 from usage.tables import MEASURES
-
-
-class Interval(StrEnum):
-    HOUR = "hour"
-    DAY = "day"
-    WEEK = "week"
-    MONTH = "month"
-
-
-class Dimension(StrEnum):
-    PROVIDER = "provider"
-    MODEL = "model"
-    TEAM = "team"
-    VIRTUAL_KEY = "virtual_key"
-
-
-_CUBE_COLUMN = {
-    Dimension.PROVIDER: "provider",
-    Dimension.MODEL: "model",
-    Dimension.TEAM: "team_id",
-    Dimension.VIRTUAL_KEY: "virtual_key_id",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,70 +41,124 @@ class SpendRow:
     """`start` is the UTC start of the interval, None without one; `group` is in the order asked for, ids as text."""
 
     start: datetime | None
-    group: Mapping[Dimension, str]
+    group: Mapping[str, str]
     spend: Spend
 
 
 @dataclass(frozen=True, slots=True)
 class SpendQuery:
-    """[start, end) in UTC. A team in `filters` means that team alone; name its subtree to mean all of it."""
+    """[start, end) in UTC. A team in `filters` means that team alone; name its subtree to mean all of it.
+
+    Intervals are cut in `zone`; one that is not the organization's is answered from hours.
+    """
 
     organization_id: int
     start: datetime
     end: datetime
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     interval: Interval | None = None
-    group_by: tuple[Dimension, ...] = ()
-    filters: Mapping[Dimension, Sequence[str]] = field(default_factory=dict)
+    group_by: tuple[str, ...] = ()
+    filters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def used(self) -> frozenset[str]:
+        return frozenset((*self.group_by, *self.filters))
 
 
 def spend(query: SpendQuery) -> list[SpendRow]:
-    """The rows of a query, by interval and then by cost, highest first."""
-    source, groups, where, parameters = _source(query)
-    start = "NULL::timestamptz"
-    if query.interval is not None:
-        # Truncated in local time and brought back, so that days of 23 and 25 hours are one day each.
-        start = "date_trunc(%(interval)s, bucket AT TIME ZONE %(zone)s) AT TIME ZONE %(zone)s"
-        parameters |= {"interval": query.interval.value, "zone": query.zone.key}
-    columns = "".join(f", {group}::text" for group in groups)
-    sums = ", ".join(f"sum({name})" for name in MEASURES)
-    positions = ", ".join(str(number + 1) for number in range(1 + len(groups)))
+    """The rows of a query, by interval and then by cost, highest first.
+
+    UnanswerableError when the sums that are kept cannot answer it exactly (`usage.questions`). Grouped by a tag, what
+    does not have it stands under "".
+    """
+    rows = _spend(query)
+    only_tag = len(query.used) == 1 and len(query.group_by) == 1 and query.group_by[0].startswith(TAG_PREFIX)
+    return _with_untagged(query, rows) if only_tag and not query.filters else rows
+
+
+def _spend(query: SpendQuery) -> list[SpendRow]:
+    source, spans = spans_of(
+        Question(query.start, query.end, query.zone, query.interval, query.used, _home(query.organization_id))
+    )
+    parameters: dict[str, Any] = {"organization": query.organization_id, "zone": query.zone.key}
+    where = "organization_id = %(organization)s"
+    if source.dimension is not None:
+        where += " AND dimension = %(dimension)s"
+        parameters["dimension"] = source.dimension
+    for number, (dimension, values) in enumerate(query.filters.items()):
+        where += f" AND {source.column(dimension)} = ANY(%(values{number})s)"
+        parameters[f"values{number}"] = list(values)
+    groups = "".join(f", {source.column(dimension)} AS group{n}" for n, dimension in enumerate(query.group_by))
+    parts = []
+    for number, span in enumerate(spans):
+        within, bounds = _within(span, number)
+        parameters |= bounds
+        start = _start(query.interval, by_day=span.first is not None)
+        parts.append(f"SELECT {start} AS start{groups}, {_NAMES} FROM {span.table} WHERE {where}{within}")
+    positions = ", ".join(str(number + 1) for number in range(1 + len(query.group_by)))
+    named = "".join(f", group{n}" for n in range(len(query.group_by)))
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {start}{columns}, {sums} FROM {source} WHERE organization_id = %(organization)s"
-            f" AND bucket >= %(start)s AND bucket < %(end)s{where} GROUP BY {positions}"
+            f"SELECT start{named}, {_SUMS} FROM ({' UNION ALL '.join(parts)}) AS part GROUP BY {positions}"
             f" ORDER BY 1, sum(cost) DESC, {positions}",
             parameters,
         )
         return [_row(query.group_by, row) for row in cursor.fetchall()]
 
 
+def _home(organization_id: int) -> ZoneInfo:
+    """The organization's zone, in whose days sums are kept."""
+    return ZoneInfo(Organization.objects.values_list("timezone", flat=True).get(id=organization_id))
+
+
+_NAMES = ", ".join(MEASURES)
+_SUMS = ", ".join(f"sum({name})" for name in MEASURES)
+
+
+def _within(span: Span, number: int) -> tuple[str, dict[str, Any]]:
+    """The part of the range as SQL; `number` keeps the names of its parameters apart."""
+    column, start, end = ("day", span.first, span.last) if span.first else ("bucket", span.start, span.end)
+    return (
+        f" AND {column} >= %(start{number})s AND {column} < %(end{number})s",
+        {f"start{number}": start, f"end{number}": end},
+    )
+
+
+def _start(interval: Interval | None, *, by_day: bool) -> str:
+    """The start of the interval that a row belongs to. Truncated in local time and brought back, so that days of 23
+    and 25 hours are one day each."""
+    if interval is None:
+        return "NULL::timestamptz"
+    local = "day::timestamp" if by_day else "bucket AT TIME ZONE %(zone)s"
+    return f"date_trunc('{interval.value}', {local}) AT TIME ZONE %(zone)s"
+
+
+def _with_untagged(query: SpendQuery, rows: list[SpendRow]) -> list[SpendRow]:
+    """The rows and, where their sum is not all there is, what has no such tag."""
+    tagged: dict[datetime | None, list[int]] = {}
+    for row in rows:
+        sums = tagged.setdefault(row.start, [0] * len(MEASURES))
+        for index, value in enumerate(astuple(row.spend)):
+            sums[index] += value
+    rest = []
+    for row in _spend(replace(query, group_by=())):
+        left = [all_ - some for all_, some in zip(astuple(row.spend), tagged.get(row.start, _NOTHING), strict=True)]
+        if any(left):
+            rest.append(SpendRow(row.start, {query.group_by[0]: ""}, Spend(*left)))
+    return sorted([*rows, *rest], key=lambda row: (row.start or _EPOCH, -row.spend.cost, *row.group.values()))
+
+
+_NOTHING = [0] * len(MEASURES)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 def total(query: SpendQuery) -> Spend:
     """The sums of everything in the query's range and filters."""
-    rows = spend(SpendQuery(query.organization_id, query.start, query.end, query.zone, filters=query.filters))
+    rows = _spend(replace(query, interval=None, group_by=()))
     return rows[0].spend if rows else Spend()
 
 
-def _source(query: SpendQuery) -> tuple[str, list[str], str, dict[str, Any]]:
-    """The smallest rollup that can answer: one dimension alone has its own, several need the cube."""
-    used = {*query.group_by, *query.filters}
-    parameters: dict[str, Any] = {"organization": query.organization_id, "start": query.start, "end": query.end}
-    if len(used) > 1:
-        where = ""
-        for dimension, values in query.filters.items():
-            column = _CUBE_COLUMN[dimension]
-            where += f" AND {column}::text = ANY(%({column})s)"
-            parameters[column] = list(values)
-        return "usage_cube", [_CUBE_COLUMN[dimension] for dimension in query.group_by], where, parameters
-    where = " AND dimension = %(dimension)s"
-    parameters["dimension"] = next((dimension.value for dimension in used), "total")
-    for values in query.filters.values():
-        where += " AND value = ANY(%(values)s)"
-        parameters["values"] = list(values)
-    return "usage_rollup", ["value"] * len(query.group_by), where, parameters
-
-
-def _row(group_by: Sequence[Dimension], row: Sequence[Any]) -> SpendRow:
+def _row(group_by: Sequence[str], row: Sequence[Any]) -> SpendRow:
     values = row[1 : 1 + len(group_by)]
     sums = [int(value or 0) for value in row[1 + len(group_by) :]]
     return SpendRow(row[0], dict(zip(group_by, values, strict=True)), Spend(*sums))
@@ -148,7 +181,7 @@ def scope_sums(
 ) -> ScopeSums:
     """What an organization, a team with all below it, or a key used in [start, end), to the instant.
 
-    Whole hours come from the cube, the ragged ends from the events.
+    Whole hours come from the cube, the ragged ends from the postings.
     """
     where, parameters = "", {"organization": organization_id}
     if team_id is not None:
@@ -168,9 +201,9 @@ def scope_sums(
             " SELECT cost, requests, unpriced_requests AS unpriced FROM usage_cube"
             f" WHERE organization_id = %(organization)s AND bucket >= %(first)s AND bucket < %(last)s{where}"
             " UNION ALL"
-            " SELECT cost, requests, CASE WHEN cost IS NULL THEN requests ELSE 0 END FROM usage_event"
-            " WHERE organization_id = %(organization)s AND ((time >= %(start)s AND time < %(first)s)"
-            f" OR (time >= %(last)s AND time < %(end)s)){where}) AS part",
+            " SELECT cost, requests, unpriced_requests FROM usage_posting"
+            " WHERE organization_id = %(organization)s AND ((at >= %(start)s AND at < %(first)s)"
+            f" OR (at >= %(last)s AND at < %(end)s)){where}) AS part",
             parameters,
         )
         return ScopeSums(*(int(value) for value in cursor.fetchone()))

@@ -1,5 +1,9 @@
-"""Proof that the rollups say what the events say, and repair where they do not."""
+"""Proof that every sum says what the postings (events and adjustments) say, and repair where one does not.
 
+Month by month of the organization's zone, so that the work of a large organization is cut into pieces that fit.
+"""
+
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -7,93 +11,136 @@ from zoneinfo import ZoneInfo
 from django.db import connection
 from django.utils import timezone
 
+from common.periods import Period, PeriodKind, period_at
 from tenants.models import Organization
+from usage.dimensions import BOUNDED, COLUMNS, TAG, TAG_PREFIX, Value
 from usage.locks import lock_organization
-from usage.rollup import DIMENSIONS, bucket_size
-from usage.tables import MEASURES
+from usage.models import ClosedMonth
+from usage.store import Cut
+from usage.sums import TABLES, SumTable, adding, steps
+from usage.values import admit
 
-_FROM_EVENTS = {
-    "events": "count(*)",
-    "requests": "sum(requests)",
-    "errors": "coalesce(sum(requests) FILTER (WHERE status = 'error'), 0)",
-    "unpriced_requests": "coalesce(sum(requests) FILTER (WHERE cost IS NULL), 0)",
-    "list_cost": "coalesce(sum(list_cost), 0)",
-    "cost": "coalesce(sum(cost), 0)",
-    "input_tokens": "sum(uncached_input + cache_read + cache_write_5m + cache_write_1h + input_audio)",
-    "cache_read_input_tokens": "sum(cache_read)",
-    "cache_write_input_tokens": "sum(cache_write_5m + cache_write_1h)",
-    "output_tokens": "sum(output + reasoning_output + output_audio)",
-    "reasoning_output_tokens": "sum(reasoning_output)",
+_ALL = "SELECT * FROM usage_posting WHERE organization_id = %(organization)s"
+_IN_MONTH = f"{_ALL} AND at >= %(start)s AND at < %(end)s"
+_WITHIN = {
+    "bucket": "bucket >= %(start)s AND bucket < %(end)s",
+    "day": "day >= (%(start)s AT TIME ZONE %(zone)s::text)::date AND day < (%(end)s AT TIME ZONE %(zone)s::text)::date",
 }
-_VALUE = {
-    "total": "''",
-    "provider": "provider",
-    "model": "model",
-    "team": "team_id::text",
-    "virtual_key": "virtual_key_id::text",
-}
-_BUCKET = "date_bin(%(size)s, time, timestamptz '2000-01-01')"
-_SUMS = ", ".join(f"{_FROM_EVENTS[name]} AS {name}" for name in MEASURES)
-_CUBE_KEY = "bucket, team_id, virtual_key_id, provider, model"
-_CUBE_OF_EVENTS = (
-    f"SELECT {_BUCKET} AS bucket, team_id, virtual_key_id, provider, model, {_SUMS} FROM usage_event"
-    " WHERE organization_id = %(organization)s GROUP BY 1, 2, 3, 4, 5"
-)
-
-
-def _rollup_of_events(dimension: str) -> str:
-    return (
-        f"SELECT '{dimension}' AS dimension, {_BUCKET} AS bucket, {_VALUE[dimension]} AS value, {_SUMS}"
-        " FROM usage_event WHERE organization_id = %(organization)s GROUP BY 2, 3"
-    )
-
-
-_ROLLUPS_OF_EVENTS = " UNION ALL ".join(map(_rollup_of_events, DIMENSIONS))
 
 
 def differences(organization_id: int, *, limit: int = 20) -> list[str]:
-    """What is in a rollup and not in the events or the other way round, as sentences; empty when all is equal.
+    """What is in a table of sums and not in the postings or the other way round, as sentences; empty when all is equal.
 
     Holds the settling lock, so that no batch arrives in between. Call inside the organization's scope.
     """
     lock_organization(organization_id)
+    parameters = _parameters(organization_id) | {"limit": limit}
     found = []
-    for table, key, expected in (
-        ("usage_cube", _CUBE_KEY, _CUBE_OF_EVENTS),
-        ("usage_rollup", "dimension, bucket, value", _ROLLUPS_OF_EVENTS),
-    ):
-        columns = f"{key}, {', '.join(MEASURES)}"
-        kept = f"SELECT {columns} FROM {table} WHERE organization_id = %(organization)s"
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"(SELECT '{table} has', d.* FROM ({kept} EXCEPT ({expected})) AS d LIMIT %(limit)s)"
-                f" UNION ALL (SELECT 'events make', d.* FROM (({expected}) EXCEPT {kept}) AS d LIMIT %(limit)s)",
-                _parameters(organization_id) | {"limit": limit},
-            )
-            found += [" ".join(map(str, row)) for row in cursor.fetchall()]
+    for month in _months(organization_id, parameters):
+        within = parameters | {"start": month.start, "end": month.end}
+        for table in TABLES:
+            if _unit(table) is not None:
+                found += _compared(table, _IN_MONTH, f" AND {_WITHIN[_unit(table) or '']}", within)
+    for table in TABLES:
+        if _unit(table) is None:
+            found += _compared(table, _ALL, "", parameters)
+    return found + _closed_differences(organization_id)
+
+
+def _unit(table: SumTable) -> str | None:
+    """The column that says when, bucket or day; None for a table that knows no time."""
+    return next((name for name in _WITHIN if name in table.key), None)
+
+
+def _compared(table: SumTable, postings: str, within: str, parameters: dict[str, Any]) -> list[str]:
+    kept = f"SELECT {table.columns} FROM {table.name} WHERE organization_id = %(organization)s{within}"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH posting AS ({postings}), {steps(bounded=True)}, expected AS ({table.rows})"
+            f" (SELECT '{table.name} has', d.* FROM ({kept} EXCEPT SELECT * FROM expected) AS d LIMIT %(limit)s)"
+            f" UNION ALL (SELECT 'postings make', d.* FROM (SELECT * FROM expected EXCEPT {kept}) AS d"
+            " LIMIT %(limit)s)",
+            parameters,
+        )
+        return [" ".join(map(str, row)) for row in cursor.fetchall()]
+
+
+def _closed_differences(organization_id: int) -> list[str]:
+    """Closed months whose sums are no longer what was signed."""
+    names = ("events", "requests", "unpriced_requests", "list_cost", "cost")
+    found = []
+    for month in ClosedMonth.objects.filter(organization_id=organization_id).order_by("starts_at"):
+        signed = tuple(int(getattr(month, name)) for name in names)
+        sums = month_sums(organization_id, month.starts_at, month.ends_at)
+        if sums != signed:
+            found.append(f"the month closed from {month.starts_at.isoformat()} was signed as {signed} and is {sums}")
     return found
 
 
+def month_sums(organization_id: int, start: datetime, end: datetime) -> tuple[int, ...]:
+    """Events, requests, unpriced requests, list cost and cost (nano-USD) of [start, end), from the rollups."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(sum(events), 0), coalesce(sum(requests), 0), coalesce(sum(unpriced_requests), 0),"
+            " coalesce(sum(list_cost), 0), coalesce(sum(cost), 0) FROM usage_rollup WHERE organization_id = %s"
+            " AND dimension = 'total' AND bucket >= %s AND bucket < %s",
+            [organization_id, start, end],
+        )
+        return tuple(int(value) for value in cursor.fetchone())
+
+
 def rebuild(organization_id: int) -> None:
-    """Makes the rollups anew from the events, at the grain the organization's zone needs. Holds the settling lock."""
+    """Makes every sum anew from the postings, at the grain and days of the organization's zone.
+
+    Holds the settling lock.
+    """
     lock_organization(organization_id)
     parameters = _parameters(organization_id)
-    columns = ", ".join(MEASURES)
+    months = list(_months(organization_id, parameters))
+    admit(organization_id, set(_values(organization_id)))
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM usage_cube WHERE organization_id = %(organization)s", parameters)
-        cursor.execute("DELETE FROM usage_rollup WHERE organization_id = %(organization)s", parameters)
-        cursor.execute(
-            f"INSERT INTO usage_cube (organization_id, {_CUBE_KEY}, {columns})"
-            f" SELECT %(organization)s, * FROM ({_CUBE_OF_EVENTS}) AS made",
-            parameters,
-        )
-        cursor.execute(
-            f"INSERT INTO usage_rollup (organization_id, dimension, bucket, value, {columns})"
-            f" SELECT %(organization)s, * FROM ({_ROLLUPS_OF_EVENTS}) AS made",
-            parameters,
-        )
+        for table in TABLES:
+            cursor.execute(f"DELETE FROM {table.name} WHERE organization_id = %(organization)s", parameters)
+        for month in months:
+            cursor.execute(
+                f"WITH posting AS ({_IN_MONTH}), {adding(bounded=True)}",
+                parameters | {"start": month.start, "end": month.end},
+            )
 
 
-def _parameters(organization_id: int, now: datetime | None = None) -> dict[str, Any]:
-    zone = ZoneInfo(Organization.objects.get(id=organization_id).timezone)
-    return {"organization": organization_id, "size": bucket_size(zone, now or timezone.now())}
+def _parameters(organization_id: int) -> dict[str, Any]:
+    zone = Organization.objects.get(id=organization_id).timezone
+    return {"organization": organization_id, **Cut.of(zone, timezone.now()).parameters}
+
+
+def _months(organization_id: int, parameters: dict[str, Any]) -> Iterator[Period]:
+    """The local months from the first posting or sum to the last."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT least(p.first, r.first), greatest(p.last, r.last) FROM"
+            f" (SELECT min(at) AS first, max(at) AS last FROM ({_ALL}) AS posting) AS p,"
+            " (SELECT min(bucket) AS first, max(bucket) AS last FROM usage_rollup"
+            " WHERE organization_id = %(organization)s) AS r",
+            parameters,
+        )
+        at, last = cursor.fetchone()
+    while at is not None and at <= last:
+        month = period_at(PeriodKind.MONTH, at, ZoneInfo(parameters["zone"]))
+        yield month
+        at = month.end
+
+
+def _values(organization_id: int) -> Iterator[Value]:
+    """Every bounded value that the postings name, by month of UTC."""
+    columns = ", ".join(f"('{dimension}', {COLUMNS[dimension]})" for dimension in BOUNDED)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT named.dimension, date_trunc('month', at AT TIME ZONE 'UTC')::date, named.value"
+            f" FROM ({_ALL}) AS posting, LATERAL (VALUES {columns}) AS named (dimension, value) WHERE named.value <> ''"
+            f" UNION SELECT '{TAG}', date_trunc('month', at AT TIME ZONE 'UTC')::date, tag.key"
+            f" FROM ({_ALL}) AS posting, jsonb_each_text(tags) AS tag"
+            f" UNION SELECT '{TAG_PREFIX}' || tag.key, date_trunc('month', at AT TIME ZONE 'UTC')::date, tag.value"
+            f" FROM ({_ALL}) AS posting, jsonb_each_text(tags) AS tag WHERE tag.value <> ''",
+            {"organization": organization_id},
+        )
+        yield from cursor.fetchall()

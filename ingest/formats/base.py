@@ -12,3 +12,5 @@ class Decoded:
     pointers: list[str]
     # What is well-formed but no usage of a model, and therefore left out (spans without usage, other metrics).
     ignored: int = 0
+    # No text in it can hold a control character.
+    clean: bool = False

@@ -8,7 +8,7 @@ from django.http import QueryDict
 
 from analytics.filters import Asked, Filters, InvalidAddress, parse, range_links
 from analytics.names import Directory, unique
-from usage.selectors import Dimension
+from usage.questions import Dimension
 
 NOW = datetime(2026, 11, 23, 19, 40, tzinfo=UTC)
 #  1 ─ 2 ─ 3   and   4

@@ -44,7 +44,8 @@ from tenants.services import credential_revoke
 from tenants.tokens import parse_token
 from usage import verify as rollups
 from usage.models import Rollup, UsageEvent
-from usage.selectors import Dimension, Interval, SpendQuery, spend
+from usage.questions import Dimension, Interval
+from usage.selectors import SpendQuery, spend
 
 NOW = datetime(2026, 11, 24, 15, 30, tzinfo=UTC)
 CALENDAR = calendar_of(now=NOW, zone=ZoneInfo(ZONE))

@@ -18,7 +18,8 @@ from tenants.access import organization_scope
 from tests.factories import Tenant, make_key, make_team
 from tests.ingest.payloads import event
 from usage import store
-from usage.models import Cube, Rollup, UsageEvent
+from usage.dimensions import COLUMNS
+from usage.models import Cube, Rollup, RollupDay, UsageEvent
 from usage.verify import differences
 
 # gpt-4.1-nano: USD per million tokens.
@@ -48,9 +49,10 @@ def test_an_event_ends_as_figures(tenant: Tenant, prices: None, now: datetime) -
         assert (stored.uncached_input, stored.cache_read, stored.output) == (1200, 300, 250)
         assert (stored.team_id, stored.virtual_key_id) == (tenant.team.id, tenant.key.id)
         assert (stored.customer, stored.tags, stored.reported_cost) == ("acme", {"env": "prod"}, 200_000_000)
-        assert {row.dimension: int(row.cost) for row in Rollup.objects.all()} == dict.fromkeys(
-            ("total", "provider", "model", "team", "virtual_key"), cost
-        )
+        hourly = {row.dimension: int(row.cost) for row in Rollup.objects.all()}
+        assert hourly == dict.fromkeys({"total", "tag.env", *COLUMNS} - {"session"}, cost)
+        daily = {row.dimension: int(row.cost) for row in RollupDay.objects.all()}
+        assert daily == hourly | {"session": cost}
         cell = Cube.objects.get()
         assert (int(cell.cost), cell.input_tokens) == (cost, 1500)
 
@@ -162,21 +164,21 @@ def test_a_batch_that_fails_does_not_hold_up_the_others(
 ) -> None:
     accept(tenant, [event(id="poison")], now)
     accept(tenant, [event(id="fine")], now)
-    insert = store.events_insert
+    insert = store.events_store
 
-    def failing(*, organization_id: int, charged: Any) -> None:
+    def failing(*, charged: Any, **others: Any) -> Any:
         if any(item.event.id == "poison" for item in charged):
             raise DataError("boom")
-        insert(organization_id=organization_id, charged=charged)
+        return insert(charged=charged, **others)
 
-    monkeypatch.setattr(store, "events_insert", failing)
+    monkeypatch.setattr(store, "events_store", failing)
     assert pipeline.settle_waiting(now) == 1
     with organization_scope(tenant.id):
         assert list(UsageEvent.objects.values_list("event_id", flat=True)) == ["fine"]
         left = InboxBatch.objects.get()
         assert (left.attempts, left.error) == (1, "DataError: boom")
         assert left.not_before > now
-    monkeypatch.setattr(store, "events_insert", insert)
+    monkeypatch.setattr(store, "events_store", insert)
     assert pipeline.settle_waiting(now) == 0
     assert pipeline.settle_waiting(left.not_before) == 1
     with organization_scope(tenant.id):

@@ -13,8 +13,10 @@ from tests.factories import Tenant, make_team
 def tenant_tables() -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT table_name FROM information_schema.columns WHERE table_schema = 'public'"
-            " AND column_name = 'organization_id' ORDER BY 1"
+            "SELECT table_name FROM information_schema.columns"
+            " JOIN information_schema.tables USING (table_schema, table_name)"
+            " WHERE table_schema = 'public' AND column_name = 'organization_id' AND table_type = 'BASE TABLE'"
+            " ORDER BY 1"
         )
         return [name for (name,) in cursor.fetchall()]
 
@@ -43,6 +45,15 @@ def test_every_tenant_table_forces_row_security_and_starts_its_key_with_the_orga
                 [table],
             )
             assert {column for _, column in cursor.fetchall()} == {"organization_id"}, table
+
+
+def test_views_see_with_their_readers_rights(db: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace"
+            " AND NOT coalesce(reloptions @> '{security_invoker=true}', false)"
+        )
+        assert cursor.fetchall() == []
 
 
 def test_nothing_is_visible_without_a_scope(tenant: Tenant) -> None:

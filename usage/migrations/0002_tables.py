@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 *row_security("usage_rollup"),
                 tables.CREATE_CUBE,
                 *row_security("usage_cube"),
-                tables.MAKE_PARTITION,
+                tables.make_partition_function("usage_event"),
                 "REVOKE ALL ON FUNCTION usage_make_partition(date) FROM PUBLIC",
                 f"GRANT EXECUTE ON FUNCTION usage_make_partition(date) TO {APPLICATION_ROLE}",
             ],

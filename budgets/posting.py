@@ -1,0 +1,41 @@
+"""Booking what changes figures after the event: the sums, the ledgers and the alerts move in one transaction."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from budgets.ledger import settle
+from budgets.notices import budget_crossed
+from tenants.models import Organization
+from usage.adjustments import Correction, Entry, Why, corrections_book, entries_book
+from usage.locks import lock_organization
+from usage.store import Cut, Owner, Spent
+
+
+def post_corrections(*, organization: Organization, corrections: Sequence[Correction], why: Why, now: datetime) -> int:
+    """Books differences to stored events; their cost in nano-USD. Takes the settling lock until the end of the
+    transaction. LookupError when an event is not there or this run has corrected it before; nothing is booked then."""
+    lock_organization(organization.id)
+    owners = corrections_book(
+        organization_id=organization.id, corrections=corrections, why=why, cut=Cut.of(organization.timezone, now),
+        now=now,
+    )  # fmt: skip
+    return settle_owners(organization=organization, owners=owners, now=now)
+
+
+def post_entries(*, organization: Organization, entries: Sequence[Entry], why: Why, now: datetime) -> int:
+    """Books differences without an event, each run's entry once however often it is asked; their cost in nano-USD.
+
+    Takes the settling lock until the end of the transaction.
+    """
+    lock_organization(organization.id)
+    owners = entries_book(
+        organization_id=organization.id, entries=entries, why=why, cut=Cut.of(organization.timezone, now), now=now
+    )
+    return settle_owners(organization=organization, owners=owners, now=now)
+
+
+def settle_owners(*, organization: Organization, owners: Mapping[Owner, Spent], now: datetime) -> int:
+    """Settles what owners spent against the budgets and alerts of every threshold that was crossed."""
+    for crossing in settle(organization_id=organization.id, owners=owners, now=now):
+        budget_crossed(crossing=crossing, organization=organization, now=now)
+    return sum(spent.cost for spent in owners.values())
