@@ -15,11 +15,10 @@ from common.problems import Problem
 from ingest.body import read_body
 from ingest.formats import native
 from ingest.intake import TakenIn, take_in
-from ingest.limits import count
+from ingest.limits import refused
 from ingest.openapi import BATCH_REQUEST
 from ingest.selectors import ingest_status
 from ingest.serializers import AcceptedSerializer, IngestStatusSerializer
-from ingest.turned_away import turned_away
 from tenants.api_base import TenantAPIView
 
 
@@ -41,22 +40,9 @@ class IngestionView(TenantAPIView):
 
     def handle_exception(self, exc: Exception) -> Response:
         problem = as_problem(exc) or outage(exc)
-        if self.request.method != "POST" or not self._in_scope or problem is None:
-            return super().handle_exception(exc)
-        return super().handle_exception(self._counted(problem))
-
-    def _counted(self, problem: Problem) -> Problem:
-        """What never got to `take_in` counts as a request too, so that bodies nobody can read are limited as well."""
-        if "RateLimit" not in problem.headers:
-            try:
-                problem.headers |= count(self.caller, 0).headers
-            except Problem as limited:
-                problem = limited
-        turned_away.note(
-            organization_id=self.caller.organization_id, source=self.source,
-            credential_id=self.caller.credential_id, reason=problem.slug, now=timezone.now(),
-        )  # fmt: skip
-        return problem
+        if self.request.method == "POST" and self._in_scope and problem is not None:
+            exc = refused(problem, caller=self.caller, source=self.source, now=timezone.now())
+        return super().handle_exception(exc)
 
 
 class EventsView(IngestionView):

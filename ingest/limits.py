@@ -11,6 +11,7 @@ from common.problems import Problem
 from common.quotas import Quota, Standing
 from common.rate_counters import Ask, counters
 from ingest.pressure import refuse_when_overloaded
+from ingest.turned_away import turned_away
 from tenants.authentication import Caller
 
 
@@ -24,15 +25,31 @@ class Admission:
 def admit(caller: Caller, events: int, now: datetime) -> Admission:
     """Counts a request of so many events. Problem 429 when a quota is used up, 503 when the inbox is full.
 
-    Call inside the caller's organization scope, once per request and before anything is stored.
+    Call once per request, before anything is stored.
     """
-    admission = count(caller, events)
+    admission = _count(caller, events)
     refuse_when_overloaded(organization_id=caller.organization_id, now=now, headers=admission.headers)
     return admission
 
 
-def count(caller: Caller, events: int) -> Admission:
-    """Counts a request without asking for room in the inbox: also what is refused for other reasons counts."""
+def refused(problem: Problem, *, caller: Caller, source: str, now: datetime) -> Problem:
+    """Notes a refusal and says where the caller stands: the problem to answer with.
+
+    What never got to `admit` counts as a request too, so that a flood of bodies nobody can read is limited as well.
+    """
+    if "RateLimit" not in problem.headers:
+        try:
+            problem.headers |= _count(caller, 0).headers
+        except Problem as limited:
+            problem = limited
+    turned_away.note(
+        organization_id=caller.organization_id, source=source, credential_id=caller.credential_id,
+        reason=problem.slug, now=now,
+    )  # fmt: skip
+    return problem
+
+
+def _count(caller: Caller, events: int) -> Admission:
     quotas = _quotas()
     # The hash tag in braces keeps an organization's buckets on one node of a Redis cluster.
     own = f"rate:{{{caller.organization_id}}}"
@@ -46,11 +63,11 @@ def count(caller: Caller, events: int) -> Admission:
     )
     headers = {"RateLimit-Policy": _policy(), "RateLimit": ", ".join(standing.limit for standing in standings)}
     if not fits:
-        raise _refused(standings, headers)
+        raise _limited(standings, headers)
     return Admission(headers)
 
 
-def _refused(standings: Sequence[Standing], headers: dict[str, str]) -> Problem:
+def _limited(standings: Sequence[Standing], headers: dict[str, str]) -> Problem:
     worst = max(standings, key=lambda standing: standing.short)
     quota = worst.quota
     return Problem(

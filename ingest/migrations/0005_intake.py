@@ -7,7 +7,7 @@ from ingest import tables
 
 
 class Migration(migrations.Migration):
-    dependencies = [("ingest", "0003_source")]
+    dependencies = [("ingest", "0004_accept")]
 
     operations = [
         migrations.RunSQL(
