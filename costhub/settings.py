@@ -212,7 +212,9 @@ CELERY_BEAT_SCHEDULE = {
     "settle-usage": {"task": "ingest.settle", "schedule": 2.0, "options": {"expires": 10}},
     "deliver-alerts": {"task": "alerts.deliver", "schedule": 5.0, "options": {"expires": 30}},
     "make-partitions": {"task": "usage.make_partitions", "schedule": 3600.0, "options": {"expires": 1800}},
+    "drop-old-events": {"task": "usage.drop_old_events", "schedule": 3600.0, "options": {"expires": 1800}},
     "forget-old-claims": {"task": "ingest.forget_old_claims", "schedule": 3600.0, "options": {"expires": 1800}},
+    "forget-old-counts": {"task": "ingest.forget_old_counts", "schedule": 86_400.0, "options": {"expires": 1800}},
 }
 
 MAIL_FOLDER = COSTHUB_HOME / "mail"
@@ -260,6 +262,10 @@ EVENT_BODY_LIMIT = 1_048_576
 EVENT_BODY_SECONDS = 15
 # An event id is remembered longer than its event could be accepted again.
 EVENT_CLAIM_DAYS = 40
+# For how many whole months before this one raw events are kept; 0 keeps them for ever. Sums are always kept.
+EVENT_RETENTION_MONTHS = env.number("EVENT_RETENTION_MONTHS", 0, minimum=0, maximum=1200)
+if EVENT_RETENTION_MONTHS == 1:
+    raise ImproperlyConfigured("EVENT_RETENTION_MONTHS must be 0 or at least 2: events may arrive 35 days late")
 DATA_UPLOAD_MAX_MEMORY_SIZE = EVENT_BODY_LIMIT
 # How much a virtual key or access token, and its whole organization, may report. A full batch always fits.
 INGEST_KEY_REQUESTS_PER_SECOND = env.number("INGEST_KEY_REQUESTS_PER_SECOND", 2_000, minimum=1, maximum=1_000_000)

@@ -61,6 +61,16 @@ ALTER TABLE ingest_progress ADD COLUMN minute timestamptz NOT NULL DEFAULT 'epoc
     ADD COLUMN minute_events bigint NOT NULL DEFAULT 0, ADD COLUMN minute_before bigint NOT NULL DEFAULT 0
 """
 
+# Events settled in the 60 seconds before `at`, taking those of the minute before this one as evenly spread.
+_LAST_MINUTE = (
+    "CASE minute"
+    " WHEN date_trunc('minute', {at}) THEN minute_events + minute_before * (60 - extract(second FROM {at})) / 60"
+    " WHEN date_trunc('minute', {at}) - interval '1 minute' THEN minute_events * (60 - extract(second FROM {at})) / 60"
+    " ELSE 0 END"
+)
+LAST_MINUTE = _LAST_MINUTE.format(at="%(at)s::timestamptz")
+LAST_MINUTE_OF_DOOR = _LAST_MINUTE.format(at="at")
+
 # One row per organization: how far settling got.
 CREATE_PROGRESS = """
 CREATE TABLE ingest_progress (

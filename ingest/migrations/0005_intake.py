@@ -33,12 +33,8 @@ class Migration(migrations.Migration):
         door(
             "ingest_settling(at timestamptz)",
             returns="TABLE (events numeric, last_minute numeric)",
-            body="SELECT coalesce(sum(settled_events), 0), coalesce(sum("
-            "  CASE minute WHEN date_trunc('minute', at)"
-            "   THEN minute_events + minute_before * (60 - extract(second FROM at)) / 60"
-            "  WHEN date_trunc('minute', at) - interval '1 minute'"
-            "   THEN minute_events * (60 - extract(second FROM at)) / 60"
-            "  ELSE 0 END), 0) FROM public.ingest_progress",
+            body=f"SELECT coalesce(sum(settled_events), 0), coalesce(sum({tables.LAST_MINUTE_OF_DOOR}), 0)"
+            " FROM public.ingest_progress",
             reads=["ingest_progress"],
         ),
         door(
