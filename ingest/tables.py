@@ -80,12 +80,13 @@ CREATE TABLE ingest_progress (
 ) WITH (fillfactor = 50)
 """
 
+# Before a batch was set aside it is due whatever the time, so that a clock which is set back delays nothing.
 # The whole of accepting a batch in one round trip: names the organization, claims every id and stores the batch. False,
 # and nothing done, when one of the ids is known. With the caller's rights, so that row security binds it.
 # `ids` are separated by spaces (which no id contains), `digests` are 16 bytes each in the same order.
 CREATE_ACCEPT = """
-CREATE FUNCTION ingest_accept(organization bigint, batch bigint, virtual_key bigint, came_by text, at timestamptz,
-    ids text, digests bytea, batch_payload bytea) RETURNS boolean LANGUAGE plpgsql AS $body$
+CREATE OR REPLACE FUNCTION ingest_accept(organization bigint, batch bigint, virtual_key bigint, came_by text,
+    at timestamptz, ids text, digests bytea, batch_payload bytea) RETURNS boolean LANGUAGE plpgsql AS $body$
 DECLARE
     claims text[] := string_to_array(ids, ' ');
 BEGIN
@@ -95,7 +96,7 @@ BEGIN
         FROM unnest(claims) WITH ORDINALITY AS claim (id, number);
     INSERT INTO public.ingest_inbox
         (organization_id, id, received_at, not_before, virtual_key_id, source, events, payload)
-        VALUES (organization, batch, at, at, virtual_key, came_by, cardinality(claims), batch_payload);
+        VALUES (organization, batch, at, 'epoch', virtual_key, came_by, cardinality(claims), batch_payload);
     RETURN true;
 EXCEPTION WHEN unique_violation THEN
     RETURN false;
