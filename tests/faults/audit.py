@@ -24,7 +24,7 @@ from usage.verify import differences  # noqa: E402
 def main() -> None:
     organization_id = int(sys.argv[1])
     with organization_scope(organization_id):
-        events = list(UsageEvent.objects.values_list("event_id", "cost"))
+        events = list(UsageEvent.objects.order_by("event_id").values_list("event_id", "cost"))
         received = UsageEvent.objects.aggregate(first=Min("received_at"), last=Max("received_at"))
         ledger = LedgerEntry.objects.values("budget__scope_type").annotate(spent=Sum("spent"))
         report = {
