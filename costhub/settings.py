@@ -127,15 +127,11 @@ DATABASES = {
             {
                 # Named again here so that a database login with more rights is still held to the role.
                 "options": f"-c role={APPLICATION_ROLE} -c timezone=UTC",
-                "pool": {
-                    "min_size": 1,
-                    "max_size": env.number("DATABASE_POOL_SIZE", 20, minimum=2, maximum=200),
-                    "timeout": 5,
-                    "max_idle": 120,
-                },
                 "connect_timeout": 5,
             },
         ),
+        # A connection for each thread, which a pool would have to check and hand over at every request.
+        "CONN_MAX_AGE": 120,
         "CONN_HEALTH_CHECKS": True,
         "TEST": {"MIRROR": "owner"},
     },

@@ -66,9 +66,8 @@ MEASURES = (
     "output_tokens",
     "reasoning_output_tokens",
 )
-_MEASURE_COLUMNS = ", ".join(
-    f"{name} {'numeric(40)' if name in ('list_cost', 'cost') else 'bigint'} NOT NULL" for name in MEASURES
-)
+MONEY = ("list_cost", "cost")
+_MEASURE_COLUMNS = ", ".join(f"{name} {'numeric(40)' if name in MONEY else 'bigint'} NOT NULL" for name in MEASURES)
 
 
 TEXT = "text"
