@@ -1,50 +1,32 @@
 """A clock that is set back does not stop the schedule."""
 
-import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
-import time_machine
 from celery import Celery
-from django.utils import timezone
-from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from celery.beat import ScheduleEntry
+from celery.schedules import schedule
 
-from costhub.beat import SteadyScheduler
+from costhub.beat import brought_back
 
-pytestmark = pytest.mark.usefixtures("committed_db")
-
-
-class Recording(SteadyScheduler):
-    """Notes what it would send."""
-
-    sent: list[str]
-
-    def apply_async(self, entry: object, producer: object = None, advance: bool = True, **options: object) -> None:
-        self.sent.append(entry.name)  # type: ignore[attr-defined]
-        self.reserve(entry)
+APP = Celery("test", set_as_current=False)
 
 
-def scheduler() -> Recording:
-    every, _ = IntervalSchedule.objects.get_or_create(every=2, period="seconds")
-    for name in ("often", "also"):
-        PeriodicTask.objects.create(name=name, task=name, interval=every, args=json.dumps([]))
-    made = Recording(app=Celery(set_as_current=False), lazy=True)
-    made.sent = []
-    made.setup_schedule()
-    return made
+def entry(last_run_at: datetime) -> ScheduleEntry:
+    every = schedule(timedelta(seconds=2), app=APP)
+    return ScheduleEntry(name="often", task="often", last_run_at=last_run_at, schedule=every, app=APP)
 
 
-def test_an_hour_back() -> None:
-    beat, start = scheduler(), timezone.now()
-    with time_machine.travel(start + timedelta(hours=1, seconds=5), tick=False):
-        for _ in range(6):
-            beat.tick()
-    assert {"often", "also"} <= set(beat.sent)
-    beat.sent.clear()
-    # What ran an hour ahead takes its present for last time, and is due one interval later.
-    with time_machine.travel(start + timedelta(seconds=10), tick=False):
-        beat.tick()
-    with time_machine.travel(start + timedelta(seconds=13), tick=False):
-        for _ in range(6):
-            beat.tick()
-    assert {"often", "also"} <= set(beat.sent)
+def test_what_ran_in_the_future_is_due_one_interval_from_now() -> None:
+    ran = entry(datetime.now(UTC) + timedelta(hours=1))
+    assert ran.is_due().next > 3_000
+    assert brought_back([ran])
+    assert ran.is_due().next == pytest.approx(2, abs=1)
+
+
+def test_what_ran_in_the_past_stays_as_it_is() -> None:
+    then = datetime.now(UTC) - timedelta(hours=1)
+    ran = entry(then)
+    assert not brought_back([ran])
+    assert ran.last_run_at == then
+    assert ran.is_due().is_due

@@ -31,7 +31,9 @@ MARKS = {
 }
 # The supervisor gives a program up that dies more often than this within a minute; a campaign stays below.
 ROOT_KILLS_PER_MINUTE = 3
-SETTLE_S = 120.0
+SETTLE_S = 180.0
+# A server that was killed reads its log first, on a slow disk for long.
+RECOVERED_S = 180.0
 HALF_AN_HOUR_S = 1_800
 
 
@@ -121,14 +123,16 @@ class Mishaps:
     @staticmethod
     def _persist(step: Callable[[], object]) -> None:
         """The servers themselves may have been killed just now."""
-        for _ in range(60):
+        deadline = time.monotonic() + RECOVERED_S
+        while True:
             try:
                 step()
             except (redis.RedisError, psycopg.Error):
+                if time.monotonic() > deadline:
+                    raise
                 time.sleep(0.5)
             else:
                 return
-        step()
 
 
 def settled(product: Product, organization: str) -> dict[str, Any]:
