@@ -1,6 +1,6 @@
 """POST /api/v1/events: who is calling, is every event well-formed, is it durable? Only then 202."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.utils import timezone
@@ -9,13 +9,15 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from common.api import problems, query_parameters
+from common.api import as_problem, problems, query_parameters
+from common.db import outage
 from common.problems import Problem
 from ingest.body import read_body
 from ingest.foreign import VIRTUAL_KEY_PARAMETER, for_named_key, take_in_foreign
 from ingest.formats import cloudevents, litellm, native
 from ingest.formats.base import Decoded
 from ingest.intake import TakenIn, take_in
+from ingest.limits import refused
 from ingest.openapi import BATCH_REQUEST, LITELLM_REQUEST
 from ingest.selectors import ingest_status
 from ingest.serializers import AcceptedSerializer, IngestStatusSerializer, TakenSerializer
@@ -31,11 +33,24 @@ class AnyParser(BaseParser):
         return {}
 
 
-class EventsView(TenantAPIView):
+class IngestionView(TenantAPIView):
+    """The base of every endpoint that usage comes in by: each answer says where the caller stands with its quotas."""
+
+    # What the counts of refused requests are kept under: the format or tool, as in `take_in`.
+    source: ClassVar[str] = "native"
+    parser_classes = [AnyParser]
+
+    def handle_exception(self, exc: Exception) -> Response:
+        problem = as_problem(exc) or outage(exc)
+        if self.request.method == "POST" and self._in_scope and problem is not None:
+            exc = refused(problem, caller=self.caller, source=self.source, now=timezone.now())
+        return super().handle_exception(exc)
+
+
+class EventsView(IngestionView):
     """Usage in."""
 
     scopes = {"POST": "usage:write"}
-    parser_classes = [AnyParser]
 
     @extend_schema(
         operation_id="events_report",
@@ -47,7 +62,7 @@ class EventsView(TenantAPIView):
         request=BATCH_REQUEST,
         responses={
             202: OpenApiResponse(AcceptedSerializer),
-            **problems(400, 408, 409, 413, 415),
+            **problems(400, 408, 409, 413, 415, 429),
         },
         parameters=[OpenApiParameter("Content-Encoding", str, OpenApiParameter.HEADER, enum=["gzip", "identity"])],
     )
@@ -58,7 +73,7 @@ class EventsView(TenantAPIView):
             decoded = _of_cloud_events(media_type, request)
             return accepted_response(request, take_in_foreign(self.caller, decoded, source="cloudevents", now=now))
         decoded = native.decode(media_type, read_body(request._request), limit=settings.EVENT_BATCH_LIMIT)
-        return accepted_response(request, take_in(caller=self.caller, decoded=decoded, source="native", now=now))
+        return accepted_response(request, take_in(caller=self.caller, decoded=decoded, source=self.source, now=now))
 
 
 def accepted_response(request: Request, taken: TakenIn, **more: Any) -> Response:
@@ -69,7 +84,9 @@ def accepted_response(request: Request, taken: TakenIn, **more: Any) -> Response
         "request_id": request._request.request_id,  # type: ignore[attr-defined]
         **more,
     }
-    return Response(answer | ({"warnings": taken.warnings} if taken.warnings else {}), status=202)
+    return Response(
+        answer | ({"warnings": taken.warnings} if taken.warnings else {}), status=202, headers=taken.headers
+    )
 
 
 def _media_type(request: Request, *known: str) -> str:

@@ -26,4 +26,5 @@ class IngestStatusSerializer(serializers.Serializer[object]):
     failing_batches = serializers.IntegerField()
     oldest_unsettled_seconds = serializers.IntegerField()
     last_settled_at = serializers.DateTimeField(allow_null=True)
+    settled_last_minute = serializers.IntegerField()
     last_error = serializers.CharField(allow_blank=True)

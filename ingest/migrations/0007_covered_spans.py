@@ -7,7 +7,7 @@ from ingest import tables
 
 
 class Migration(migrations.Migration):
-    dependencies = [("ingest", "0004_accept")]
+    dependencies = [("ingest", "0006_due_at_once")]
 
     operations = [
         migrations.RunSQL(
