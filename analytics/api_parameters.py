@@ -151,6 +151,11 @@ def moment(given: Mapping[str, str], name: str, zone: ZoneInfo) -> datetime | No
         raise invalid(Fault(f"/{name}", "invalid", detail)) from error
 
 
+def range_of(given: Mapping[str, str], organization: Organization, now: datetime) -> tuple[datetime, datetime]:
+    """[from, to) in UTC, from the beginning of the month up to now where nothing else is asked for."""
+    return _range(given, ZoneInfo(organization.timezone), now)
+
+
 def _zone(given: Mapping[str, str], organization: Organization) -> ZoneInfo:
     try:
         return ZoneInfo(zone_checked(given.get("timezone", organization.timezone)))
