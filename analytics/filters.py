@@ -11,7 +11,8 @@ from django.http import QueryDict
 
 from analytics.names import Directory
 from analytics.ranges import RANGES, InvalidRange, Range, parse_interval, parse_range
-from usage.questions import Dimension, Interval, source_of
+from usage.dimensions import TAG, TAG_PREFIX
+from usage.questions import Dimension, Interval, is_dimension, source_of
 
 # Name in the address → dimension of usage. The first ones every event has; the others are what callers may add.
 ALWAYS: Mapping[str, Dimension] = {
@@ -99,6 +100,7 @@ class Asked:
     unpriced: bool = False
     session: str = ""
     trace: str = ""
+    tag: str = ""  # the tag whose values the overview breaks down
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -109,7 +111,7 @@ class Asked:
     def layout(self) -> dict[str, str]:
         by = {} if self.by == "model" else {"by": self.by}
         chosen = {"interval": self.chosen_interval} if self.chosen_interval else {}
-        return by | chosen | ({"show": self.show} if self.show else {})
+        return by | chosen | {name: value for name in ("show", "tag") if (value := getattr(self, name))}
 
     def url(self, path: str, **changes: Any) -> str:
         """The address of a page with the same range and filters, some of them changed; None drops one."""
@@ -148,7 +150,8 @@ def parse(parameters: QueryDict, *, directory: Directory, zone: ZoneInfo, now: d
         interval=interval,
         chosen_interval=given.get("interval", ""),
         hours=hours,
-        show=_choice("show", given, DIMENSIONS, faults),
+        show=_choice("show", given, (*DIMENSIONS, TAG), faults),
+        tag=_tag(given, faults),
         status=_choice("status", given, STATUSES, faults),
         unpriced=given.get("unpriced", "") == "1",
         session=_name("session", given, faults),
@@ -165,6 +168,14 @@ def _name(name: str, given: Mapping[str, str], faults: list[str]) -> str:
         faults.append(f"That is not the name of a {name}.")
         return ""
     return value
+
+
+def _tag(given: Mapping[str, str], faults: list[str]) -> str:
+    name = given.get(TAG, "")
+    if name and not is_dimension(TAG_PREFIX + name):
+        faults.append("That is not the name of a tag.")
+        return ""
+    return name
 
 
 def _id(name: str, given: Mapping[str, str], known: Mapping[int, str], faults: list[str]) -> int | None:

@@ -11,7 +11,7 @@ from analytics.filters import ALWAYS, DIMENSIONS, LABELLED, LABELS, Asked
 from analytics.movers import Mover, movers
 from analytics.names import Directory
 from analytics.ranges import allowed_intervals, interval_starts
-from usage.dimensions import OVERFLOW, limit_of
+from usage.dimensions import OVERFLOW, TAG, TAG_PREFIX, limit_of
 
 TOP_ROWS = 7
 _PLAIN = palette.Style(0)  # the tree of teams has no colours: its rows overlap
@@ -89,13 +89,14 @@ def overview(
     directory: Directory,
     paths: Paths,
 ) -> Overview:
-    """`labelled`: name of a dimension → value → sums, for what callers added, where they did."""
+    """`labelled`: name of a dimension → value → sums, for what callers added, where they did; "tag": the chosen one."""
     page = _Page(asked, directory, paths)
     names = [*ALWAYS, *(name for name in LABELLED if labelled.get(name))]
+    tables = [*names, TAG] if labelled.get(TAG) else names
     return Overview(
         total=total(parts),
         chart=page.chart(points),
-        breakdowns=[page.breakdown(name, parts, labelled) for name in names],
+        breakdowns=[page.breakdown(name, parts, labelled) for name in tables],
         moved=page.moved(parts, labelled),
         by_choices=[
             Choice(LABELS[name], page.url(by=None if name == "model" else name), name == asked.by)
@@ -154,11 +155,11 @@ class _Page:
         if name == "team":
             rows = self._tree(parts)
         else:
-            rows = self._rows(name, labelled[name] if name in LABELLED else grouped(parts, _VALUES[name]))
+            rows = self._rows(name, labelled[name] if name in labelled else grouped(parts, _VALUES[name]))
         shown = rows if self._asked.show == name or len(rows) <= TOP_ROWS + 1 else rows[:TOP_ROWS]
         return Breakdown(
             name=name,
-            title=f"By {LABELS[name].lower()}",
+            title=f"By tag {self._asked.tag}" if name == TAG else f"By {name}",
             rows=shown,
             hidden=len(rows) - len(shown),
             all_url=self.url(show=name),
@@ -186,9 +187,9 @@ class _Page:
         ]
 
     def _row(self, name: str, value: str, label: str, compared: Compared, style: palette.Style, depth: int = 0) -> Row:
-        known = _has_page(value)
+        known = name != TAG and _has_page(value)
         return Row(
-            id=f"{name}-{value or 'none'}" if known or not value else f"{name}-other",
+            id=f"{name}-{value or 'none'}" if value != OVERFLOW else f"{name}-other",
             name=label,
             url=self.url(**{name: value}) if known else "",
             events_url=self._asked.url(self._paths.events, **{name: value}) if known else "",
@@ -228,7 +229,7 @@ def _has_page(value: str) -> bool:
 def label_of(name: str, value: str) -> str:
     """How a value reads that callers made up."""
     if value == OVERFLOW:
-        return f"Other values (beyond the first {limit_of(DIMENSIONS[name]):,} of the month)"
+        return f"Other values (beyond the first {limit_of(DIMENSIONS.get(name, TAG_PREFIX)):,} of the month)"
     return value or f"(no {name})"
 
 

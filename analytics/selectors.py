@@ -12,7 +12,7 @@ from django.db import connection
 from analytics.charts import SpendPoint
 from analytics.figures import Compared, Figures, Part
 from analytics.ranges import Range
-from usage.dimensions import OVERFLOW
+from usage.dimensions import OVERFLOW, TAG
 from usage.models import RollupDay
 from usage.questions import Dimension, Interval
 from usage.rollup import HOUR, bucket_size
@@ -100,6 +100,17 @@ def names_used(*, organization_id: int, chosen: Range) -> dict[str, list[str]]:
         for dimension, value in cursor.fetchall():
             found[dimension].append(value)
         return found
+
+
+def tag_names(*, organization_id: int, chosen: Range) -> list[str]:
+    """The tags with sums of their own in the months of the range."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT value FROM usage_value WHERE organization_id = %s AND dimension = %s"
+            " AND month >= date_trunc('month', %s::timestamp)::date AND month <= %s ORDER BY value",
+            [organization_id, TAG, chosen.before_first, chosen.last],
+        )
+        return [name for (name,) in cursor.fetchall()]
 
 
 CHOICES = 200

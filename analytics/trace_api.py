@@ -20,6 +20,7 @@ from usage.models import Trace
 from usage.traces import MAX_CALLS, Place, TraceOrder, TraceQuery, trace_find, traces
 
 ORDERS: tuple[TraceOrder, ...] = ("newest", "dearest")
+MAX_SPANS = 1_000
 _NAMES = ("session", "customer", "user", "agent")
 
 
@@ -121,7 +122,7 @@ class TraceView(TenantAPIView):
         operation_id="trace",
         summary="A trace as a tree of what its calls cost",
         description="Spans come in reading order: each, then what it called, one `depth` further. At most"
-        f" {MAX_CALLS} calls are read and 1000 spans given; the sums of `trace` count all of it.",
+        f" {MAX_CALLS} calls are read and {MAX_SPANS} spans given; the sums of `trace` count all of it.",
         parameters=[OpenApiParameter("trace_id", str, OpenApiParameter.PATH)],
         responses={200: TRACE_TREE, **problems(404)},
     )
@@ -131,7 +132,7 @@ class TraceView(TenantAPIView):
         if found is None:
             raise Http404
         with bounded():
-            tree = trace_tree(found)
+            tree = trace_tree(found, MAX_SPANS)
         return Response(
             {
                 "trace": TraceSerializer(found).data,

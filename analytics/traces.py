@@ -13,7 +13,7 @@ from usage.questions import Dimension
 from usage.selectors import SpendQuery, spend
 from usage.traces import Place, TraceOrder, trace_events
 
-MAX_LINES = 1_000  # nodes of a trace that are printed
+MAX_LINES = 300  # nodes of a trace that are printed
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -34,13 +34,13 @@ class TraceTree:
     hidden: int
 
 
-def trace_tree(trace: Trace) -> TraceTree:
-    """The tree of a trace, with what its calls cost today; two queries."""
+def trace_tree(trace: Trace, most: int = MAX_LINES) -> TraceTree:
+    """The tree of a trace, with what its calls cost today and at most so many lines; two queries."""
     events = trace_events(trace)
     present = present_costs(trace.organization_id, events)
     calls = [call_of(event, present[key_of(event)].cost) for event in events]
     roots = tree_of(calls)
-    printed = lines(roots, MAX_LINES)
+    printed = lines(roots, most)
     shares = agent_shares(calls)
     return TraceTree(
         events=events,

@@ -16,10 +16,11 @@ from django.views.decorators.http import require_safe
 from analytics import events as single
 from analytics import selectors
 from analytics.explain import PICO_DIGITS, explain, reason_in_words
+from analytics.figures import Compared
 from analytics.filters import DIMENSIONS, LABELLED, LABELS, Asked, range_links
 from analytics.names import Directory, directory
 from analytics.options import budgets_about, filter_choices, label_choices, status_choices
-from analytics.overview import Paths
+from analytics.overview import Choice, Paths
 from analytics.overview import overview as overview_of
 from analytics.page import frame, read, sensible
 from budgets.selectors import budget_states
@@ -27,7 +28,8 @@ from common.display import compact
 from pricing.models import ListPrice
 from tenants.access import Access, organization_page
 from tenants.roles import Permission
-from usage.adjustments import adjustments_of
+from usage.adjustments import adjustments_of, booked_sums
+from usage.dimensions import TAG, TAG_PREFIX
 from usage.models import UsageEvent
 from usage.present import key_of, present_costs
 from usage.selectors import unpriced_models
@@ -201,14 +203,8 @@ def _overview(access: Access, asked: Asked, names: Directory) -> dict[str, Any]:
         chosen=asked.range,
         filters=filters,
     )
-    used = _names_used(access, asked)
-    labelled = {
-        name: selectors.labelled(
-            organization_id=organization_id, chosen=asked.range, filters=filters, dimension=dimension
-        )
-        for name, dimension in LABELLED.items()
-        if used[dimension]
-    }
+    used, tags = _names_used(access, asked), selectors.tag_names(organization_id=organization_id, chosen=asked.range)
+    labelled = _labelled(organization_id, asked, filters, used, tags)
     page = overview_of(asked, parts=found, labelled=labelled, points=points, directory=names, paths=paths)
     state, shown = _state(access, asked), page.total.now
     return frame(access, asked, names, "overview") | {
@@ -216,6 +212,11 @@ def _overview(access: Access, asked: Asked, names: Directory) -> dict[str, Any]:
         "more_filters": label_choices(asked, used),
         "page": page,
         "by_label": LABELS[asked.by],
+        "tag_choices": [
+            Choice(tag, asked.url(paths.overview, **(asked.layout | {"tag": tag})), tag == asked.tag) for tag in tags
+        ],
+        "adjusted": None if asked.filters else booked_sums(**_span(access, asked)),
+        "adjustments_url": asked.url(reverse("adjustments", kwargs={"org_slug": access.organization.slug})),
         "errors_hint": f"{compact(shown.errors)} of {compact(shown.requests)}" if shown.errors else "None failed",
         "unpriced_hint": "Missing from the spend" if shown.unpriced else "Everything has a price",
         "events_url": asked.url(paths.events),
@@ -227,11 +228,32 @@ def _overview(access: Access, asked: Asked, names: Directory) -> dict[str, Any]:
     }
 
 
+def _labelled(
+    organization_id: int, asked: Asked, filters: selectors.Filter, used: dict[str, list[str]], tags: list[str]
+) -> dict[str, dict[str, Compared]]:
+    """The sums by what callers added, where they did."""
+    wanted = {name: str(dimension) for name, dimension in LABELLED.items() if used[dimension]}
+    if asked.tag in tags:
+        wanted[TAG] = TAG_PREFIX + asked.tag
+    found = {
+        name: selectors.labelled(
+            organization_id=organization_id, chosen=asked.range, filters=filters, dimension=dimension
+        )
+        for name, dimension in wanted.items()
+    }
+    return {name: values for name, values in found.items() if set(values) - {""}}
+
+
 def _state(access: Access, asked: Asked) -> str:
     """Changes with every event that is settled into the range, and every hour, when the comparison moves on."""
     span = asked.range
     state = selectors.spend_state(organization_id=access.organization.id, start=span.before.start, end=span.whole.end)
     return f"{state}-{span.before.end:%d%H}"
+
+
+def _span(access: Access, asked: Asked) -> dict[str, Any]:
+    whole = asked.range.whole
+    return {"organization_id": access.organization.id, "start": whole.start, "end": whole.end}
 
 
 def _names_used(access: Access, asked: Asked) -> dict[str, list[str]]:
