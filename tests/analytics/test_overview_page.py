@@ -326,10 +326,10 @@ def test_every_page_filters_by_what_callers_add(tenant: Tenant, owner: Client, n
     key, _ = make_key(tenant, "second")
     settle(
         tenant,
-        [at(NOON, **{field: "x"}), at(NOON, model="gpt-4.1", **{field: "x"}), at(NOON, **{field: "y"}), at(NOON)],
+        [at(NOON, **{name: "x"}), at(NOON, model="gpt-4.1", **{name: "x"}), at(NOON, **{name: "y"}), at(NOON)],
     )
-    settle(tenant, [at(NOON, **{field: "x"})], key)
-    column = "end_user" if field == "user" else field
+    settle(tenant, [at(NOON, **{name: "x"})], key)
+    column = "end_user" if name == "user" else name
     both = cost_of_events(tenant, NOON, NOON + timedelta(hours=1), **{column: "x"})
     for by in ("model", name):
         page = text(owner.get(f"/o/acme/?{DAY}&{name}=x&by={by}"))
