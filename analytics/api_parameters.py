@@ -77,6 +77,7 @@ def spend_query(given: Mapping[str, str], organization: Organization, now: datet
         interval=interval,
         group_by=_group_by(given.get("group_by", "")),
         filters=usage_filters(given, organization.id),
+        home=ZoneInfo(organization.timezone),
     )
     if len(query.used) > MAX_DIMENSIONS:
         raise invalid(Fault("/group_by", "too_many", f"at most {MAX_DIMENSIONS} dimensions are used at once"))

@@ -141,11 +141,11 @@ class _Page:
         name = self._asked.by
         label = self._labels(name)
         if name in LABELLED:
-            values = labelled.get(name, {})
-            groups: dict[str, Compared] = {label(value): compared for value, compared in values.items()}
+            values = list(labelled.get(name, {}))
+            groups: dict[str, Compared] = {label(value): compared for value, compared in labelled.get(name, {}).items()}
         else:
             of_part = _VALUES[name]
-            values = dict.fromkeys(map(of_part, parts))
+            values = sorted(set(map(of_part, parts)))
             groups = grouped(parts, lambda part: label(of_part(part)))
         links = {label(each): self._branch_url(name, each) for each in values}
         drawn = palette.styles(name, groups)

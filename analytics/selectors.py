@@ -29,7 +29,7 @@ def parts(*, organization_id: int, chosen: Range, filters: Filter) -> list[Part]
     """
     found: dict[tuple[int, int, str, str], Part] = {}
     for period, inside in ((chosen.whole, True), (chosen.before, False)):
-        query = SpendQuery(organization_id, period.start, period.end, group_by=_PART, filters=filters)
+        query = SpendQuery(organization_id, period.start, period.end, group_by=_PART, filters=filters, home=chosen.zone)
         for row in spend(query) if period.start < period.end else []:
             team_id, key_id, provider, model = row.group.values()
             key = (int(team_id), int(key_id), provider, model)
@@ -47,7 +47,9 @@ def labelled(*, organization_id: int, chosen: Range, filters: Filter, dimension:
     found: dict[str, Compared] = {}
     compared = chosen.whole_days if filters else chosen
     for period, inside in ((compared.whole, True), (compared.before, False)):
-        query = SpendQuery(organization_id, period.start, period.end, group_by=(dimension,), filters=filters)
+        query = SpendQuery(
+            organization_id, period.start, period.end, group_by=(dimension,), filters=filters, home=chosen.zone
+        )
         for row in spend(query) if period.start < period.end else []:
             figures = _figures(row.spend)
             group = found.setdefault(row.group[dimension], Compared())
@@ -78,6 +80,7 @@ def trend(
         interval=interval,
         group_by=(dimension,),
         filters=filters,
+        home=chosen.zone,
     )
     return [
         SpendPoint(max(row.start or chosen.whole.start, chosen.whole.start), row.group[dimension], row.spend.cost)

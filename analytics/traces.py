@@ -13,7 +13,7 @@ from usage.questions import Dimension
 from usage.selectors import SpendQuery, spend
 from usage.traces import Place, TraceOrder, trace_events
 
-MAX_LINES = 300  # nodes of a trace that are printed
+MAX_LINES = 150  # nodes of a trace that are printed
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 

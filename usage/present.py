@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Count, Sum
 
@@ -32,7 +33,7 @@ def key_of(event: UsageEvent) -> EventKey:
     return event.time, event.event_id
 
 
-def _booked(organization_id: int, events: Collection[UsageEvent]) -> "list[tuple[datetime, str, int, int, int]]":
+def _booked(organization_id: int, events: Collection[UsageEvent]) -> list[tuple[Any, ...]]:
     """Sums of what was booked after the charge. The booking of a late event is its charge, in another month."""
     times = [event.time for event in events]
     rows = (

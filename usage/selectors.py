@@ -59,6 +59,8 @@ class SpendQuery:
     interval: Interval | None = None
     group_by: tuple[str, ...] = ()
     filters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    # The organization's zone, where the caller knows it already; else it is looked up.
+    home: ZoneInfo | None = None
 
     @property
     def used(self) -> frozenset[str]:
@@ -77,9 +79,8 @@ def spend(query: SpendQuery) -> list[SpendRow]:
 
 
 def _spend(query: SpendQuery) -> list[SpendRow]:
-    source, spans = spans_of(
-        Question(query.start, query.end, query.zone, query.interval, query.used, _home(query.organization_id))
-    )
+    home = query.home or _home(query.organization_id)
+    source, spans = spans_of(Question(query.start, query.end, query.zone, query.interval, query.used, home))
     parameters: dict[str, Any] = {"organization": query.organization_id, "zone": query.zone.key}
     where = "organization_id = %(organization)s"
     if source.dimension is not None:

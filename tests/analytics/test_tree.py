@@ -16,7 +16,7 @@ START = datetime(2026, 11, 10, 12, tzinfo=UTC)
 
 def call(number: int, span: str = "", parent: str = "", **fields: Any) -> Call:
     """The number is also its time and its cost."""
-    given = {"provider": "openai", "model": "m", "agent": "", "status": "ok", "cost": number} | fields
+    given: dict[str, Any] = {"provider": "openai", "model": "m", "agent": "", "status": "ok", "cost": number} | fields
     return Call(f"e{number}", START + timedelta(seconds=number), span, parent, **given)
 
 
