@@ -109,11 +109,11 @@ def _of_cloud_events(media_type: str, request: Request) -> Decoded:
     return cloudevents.decode_binary(attributes, body)
 
 
-class LiteLLMView(TenantAPIView):
+class LiteLLMView(IngestionView):
     """Usage in, as LiteLLM's proxy tells it."""
 
+    source = "litellm"
     scopes = {"POST": "usage:write"}
-    parser_classes = [AnyParser]
 
     @extend_schema(
         operation_id="litellm_report",
@@ -132,7 +132,7 @@ class LiteLLMView(TenantAPIView):
         media_type = _media_type(request, litellm.JSON, litellm.NDJSON)
         body = read_body(request._request)
         decoded = for_named_key(request, litellm.decode(media_type, body, limit=settings.EVENT_BATCH_LIMIT))
-        taken = take_in_foreign(self.caller, decoded, source="litellm", now=timezone.now())
+        taken = take_in_foreign(self.caller, decoded, source=self.source, now=timezone.now())
         return accepted_response(request, taken, ignored=decoded.ignored)
 
 

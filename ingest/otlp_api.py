@@ -17,14 +17,13 @@ from rest_framework.request import Request
 from common.api import problems, query_parameters
 from common.problems import Fault, Problem
 from ingest import spans
-from ingest.api import AnyParser
+from ingest.api import IngestionView
 from ingest.body import read_body
 from ingest.foreign import VIRTUAL_KEY_PARAMETER, for_named_key, take_in_valid
 from ingest.formats.base import Decoded
 from ingest.formats.otlp import logs, metrics, traces, wire
 from ingest.formats.otlp.common import Found
 from ingest.openapi import otlp_answer, otlp_request
-from tenants.api_base import TenantAPIView
 
 _AGENTS_SPANS = "spans of coding agents are not billed; their log events are (OTEL_LOGS_EXPORTER=otlp)"
 _AGENTS_METRICS = (
@@ -44,11 +43,11 @@ class _EncodingOfTheRequest(BaseContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
-class _OtlpView(TenantAPIView):
+class _OtlpView(IngestionView):
     """One signal: reads, takes in, answers in the encoding it was asked in."""
 
+    source = "otlp"
     scopes = {"POST": "usage:write"}
-    parser_classes = [AnyParser]
     content_negotiation_class = _EncodingOfTheRequest
     signal: wire.Signal
 
@@ -58,12 +57,12 @@ class _OtlpView(TenantAPIView):
             limit = settings.EVENT_BATCH_LIMIT
             raise Problem("batch-too-large", f"A request holds at most {limit} model calls.", extra={"limit": limit})
         decoded = for_named_key(request, Decoded(found.events, found.pointers))
-        _, invalid = take_in_valid(self.caller, decoded, source="otlp", now=timezone.now())
+        taken, invalid = take_in_valid(self.caller, decoded, source=self.source, now=timezone.now())
         faults = [*found.faults, *invalid]
         message = _message(faults, note if found.elsewhere else "")
         media_type = self.media_type(request)
         body = wire.answer(self.signal, media_type, rejected=len(faults), message=message)
-        return HttpResponse(body, content_type=media_type)
+        return HttpResponse(body, content_type=media_type, headers=taken.headers)
 
     def body(self, request: Request) -> tuple[str, bytes]:
         query_parameters(request, frozenset())
