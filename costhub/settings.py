@@ -210,6 +210,7 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 2
 CELERY_BEAT_SCHEDULE = {
     "settle-usage": {"task": "ingest.settle", "schedule": 2.0, "options": {"expires": 10}},
+    "run-imports": {"task": "ingest.run_imports", "schedule": 5.0, "options": {"expires": 30}},
     "deliver-alerts": {"task": "alerts.deliver", "schedule": 5.0, "options": {"expires": 30}},
     "make-partitions": {"task": "usage.make_partitions", "schedule": 3600.0, "options": {"expires": 1800}},
     "forget-old-claims": {"task": "ingest.forget_old_claims", "schedule": 3600.0, "options": {"expires": 1800}},
@@ -261,6 +262,9 @@ EVENT_BODY_SECONDS = 15
 # An event id is remembered longer than its event could be accepted again.
 EVENT_CLAIM_DAYS = 40
 DATA_UPLOAD_MAX_MEMORY_SIZE = EVENT_BODY_LIMIT
+# Files of usage: how large one may be, and how far back rows may reach where whoever imports allows older ones.
+IMPORT_FILE_LIMIT = 50 * 1024 * 1024
+IMPORT_MAX_AGE_DAYS = 400
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["tenants.authentication.BearerAuthentication"],

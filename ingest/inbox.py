@@ -8,6 +8,7 @@ then sees what it said. Ids are claimed in sorted order, so that two overlapping
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from hashlib import blake2b
 
 import msgspec
@@ -36,6 +37,36 @@ class Accepted:
 
     accepted: int
     duplicates: int
+
+
+class Known(Enum):
+    """What the inbox would say of an event."""
+
+    NEW = "new"
+    SAME = "same"
+    OTHER = "other"  # known with other content
+
+
+def compare(*, organization_id: int, events: Sequence[Reported]) -> list[Known]:
+    """What is known of each event, by the claims and by the events before it in the list. Stores nothing."""
+    digests = [blake2b(encoder.encode(event), digest_size=DIGEST_BYTES).digest() for event in events]
+    known = _claims(organization_id, [event.id for event in events])
+    found = []
+    for event, digest in zip(events, digests, strict=True):
+        before = known.get(event.id)
+        known.setdefault(event.id, digest)
+        found.append(Known.NEW if before is None else Known.SAME if before == digest else Known.OTHER)
+    return found
+
+
+def _claims(organization_id: int, ids: Sequence[str]) -> dict[str, bytes]:
+    """The digests of the ids that are claimed."""
+    with server_cursor() as cursor:
+        cursor.execute(
+            "SELECT event_id, digest FROM ingest_claim WHERE organization_id = %s AND event_id = ANY(%s)",
+            [organization_id, list(ids)],
+        )
+        return {event_id: bytes(digest) for event_id, digest in cursor.fetchall()}
 
 
 @dataclass(slots=True)
@@ -165,12 +196,7 @@ def _rows(batch: _Batch, ids: Sequence[str]) -> dict[str, list[int] | list[bytes
 
 
 def _refuse_conflicts(organization_id: int, batch: _Batch, known: set[str]) -> None:
-    with server_cursor() as cursor:
-        cursor.execute(
-            "SELECT event_id, digest FROM ingest_claim WHERE organization_id = %s AND event_id = ANY(%s)",
-            [organization_id, list(known)],
-        )
-        stored = {event_id: bytes(digest) for event_id, digest in cursor.fetchall()}
+    stored = _claims(organization_id, list(known))
     conflicts = sorted(event_id for event_id in known if stored[event_id] != batch.digests[event_id])
     if conflicts:
         raise _conflict(conflicts)
