@@ -55,6 +55,7 @@ INSTALLED_APPS = [
     "alerts",
     "budgets",
     "ingest",
+    "reconciliation",
     "analytics",
     "django.contrib.auth",
     "django.contrib.contenttypes",

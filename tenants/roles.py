@@ -59,6 +59,8 @@ SCOPES = frozenset(
         "prices:write",
         "alerts:read",
         "alerts:write",
+        "reconciliation:read",
+        "reconciliation:write",
         "org:read",
         "org:write",
     }

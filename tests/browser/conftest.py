@@ -68,7 +68,7 @@ class Demo:
 
 @pytest.fixture(scope="package")
 def demo(browser: Browser, product: Product, smtp: SmtpServer, slack: SlackServer) -> Demo:
-    """With one of everything that the demo itself has not: a token, a channel that is off, an import, a viewer, an invitation."""
+    """With one of everything that the demo itself has not: a token, a channel off, an import, a viewer and more."""
     said = product.run("manage.py", "demo")
     login = re.search(r"login: (\S+)  password: (\S+)", said)
     assert login, said
