@@ -33,6 +33,8 @@ SCOPE_WORDS = {
     "prices:write": "change prices",
     "alerts:read": "read alerts and channels",
     "alerts:write": "change alerts and channels",
+    "reconciliation:read": "compare bills with spend",
+    "reconciliation:write": "upload what providers billed",
     "org:read": "read teams, members and the audit trail",
     "org:write": "change teams",
 }

@@ -217,6 +217,18 @@ def _hour_from(instant: datetime) -> datetime:
     return floor if floor == instant else floor + HOUR
 
 
+def stored_events(*, organization_id: int, keys: Sequence[tuple[datetime, str]]) -> set[tuple[datetime, str]]:
+    """Which of the events of these times and ids are stored."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT time, event_id FROM usage_event"
+            " JOIN unnest(%s::timestamptz[], %s::text[]) AS asked (at, id) ON time = at AND event_id = id"
+            " WHERE organization_id = %s",
+            [[at for at, _ in keys], [event_id for _, event_id in keys], organization_id],
+        )
+        return set(cursor.fetchall())
+
+
 @dataclass(frozen=True, slots=True)
 class UnpricedModel:
     """Usage that has no price, by what was reported."""
