@@ -21,7 +21,7 @@ DIGEST_BYTES = 16
 # The parameters are those of `_rows`, the organization and the time.
 _INSERT = """
 INSERT INTO ingest_inbox (organization_id, id, received_at, not_before, virtual_key_id, source, events, payload)
-SELECT %(organization)s::bigint, id, %(now)s::timestamptz, %(now)s::timestamptz, virtual_key_id,
+SELECT %(organization)s::bigint, id, %(now)s::timestamptz, 'epoch', virtual_key_id,
     %(source)s::text, events, payload
 FROM unnest(%(batches)s::bigint[], %(keys)s::bigint[], %(counts)s::int[], %(payloads)s::bytea[])
 AS batch (id, virtual_key_id, events, payload)

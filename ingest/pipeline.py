@@ -18,6 +18,7 @@ from django.db import DatabaseError, OperationalError, connection
 from alerts.services import alert_raise
 from budgets.posting import settle_owners
 from common.db import server_cursor
+from ingest.progress import note_settled
 from pricing.charge import charge
 from pricing.resolve import book_of
 from tenants.access import organization_scope
@@ -157,13 +158,10 @@ def tell_of_unpriced(work: Round) -> None:
 
 
 def note_progress(work: Round) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO ingest_progress AS progress VALUES (%s, clock_timestamp(), %s) ON CONFLICT (organization_id)"
-            " DO UPDATE SET settled_at = excluded.settled_at,"
-            " settled_events = progress.settled_events + excluded.settled_events",
-            [work.organization.id, len(work.charged)],
-        )
+    note_settled(
+        organization_id=work.organization.id,
+        received=((key_id, received_at, source, len(events)) for key_id, received_at, source, events in work.received),
+    )
 
 
 PREPARE = (identify, price, pack)
