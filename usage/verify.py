@@ -14,7 +14,9 @@ from django.db import connection
 from django.utils import timezone
 
 from common.periods import Period, PeriodKind, period_at
+from tenants.access import organization_scope
 from tenants.models import Organization
+from tenants.selectors import organization_ids
 from usage.dimensions import BOUNDED, COLUMNS, TAG, TAG_PREFIX, Value
 from usage.locks import lock_organization
 from usage.models import ClosedMonth
@@ -147,6 +149,27 @@ _UNPROVABLE_TRACES = (
     "SELECT coalesce(jsonb_agg(trace), '[]')::text FROM usage_trace AS trace"
     " WHERE organization_id = %(organization)s AND first_at < %(first)s AND last_at >= %(first)s"
 )
+
+
+def make_missing_sums() -> int:
+    """Makes every sum anew where usage was stored by a version that kept fewer; for how many organizations."""
+    made = 0
+    for organization_id in organization_ids():
+        with organization_scope(organization_id):
+            if _sums_are_missing(organization_id):
+                rebuild(organization_id)
+                made += 1
+    return made
+
+
+def _sums_are_missing(organization_id: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM usage_rollup WHERE organization_id = %(organization)s)"
+            " AND NOT EXISTS (SELECT FROM usage_rollup_day WHERE organization_id = %(organization)s)",
+            {"organization": organization_id},
+        )
+        return bool(cursor.fetchone()[0])
 
 
 def _parameters(organization_id: int) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
+from usage.verify import make_missing_sums
+
 
 class Command(BaseCommand):
     help = "Bring the database up to date: migrations, list prices and the demo organization."
@@ -22,6 +24,9 @@ class Command(BaseCommand):
         if pending:
             self.stderr.write(f"Applying {pending} migrations …")
             call_command("migrate", database="owner", interactive=False, verbosity=0)
+            made = make_missing_sums()
+            if made:
+                self.stderr.write(f"Added up the stored usage of {made} organizations.")
         call_command("load_prices", stdout=self.stderr, stderr=self.stderr)
         if not no_demo:
             call_command("demo", stdout=self.stdout, stderr=self.stderr)
