@@ -35,7 +35,12 @@ def adjustments(request: HttpRequest, access: Access) -> HttpResponse:
     if kind and kind not in KINDS:
         raise InvalidAddress(f"“kind” can be {', '.join(KINDS)}.")
     span = asked.range.whole
-    within = {"organization_id": access.organization.id, "start": span.start, "end": span.end, "kind": kind}
+    within: dict[str, Any] = {
+        "organization_id": access.organization.id,
+        "start": span.start,
+        "end": span.end,
+        "kind": kind,
+    }
     found = list(booked_between(**within, before=_place(cursor))[: PAGE_SIZE + 1])
     kept = {"kind": kind} if kind else {}
     following = found[PAGE_SIZE - 1] if len(found) > PAGE_SIZE else None

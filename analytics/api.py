@@ -27,6 +27,7 @@ from common.problems import Fault, invalid
 from tenants.api_base import TenantAPIView
 from usage.dimensions import LIMIT, LIMITS, OVERFLOW, TAG
 from usage.models import UsageEvent
+from usage.present import present_costs
 from usage.questions import Dimension, Interval
 from usage.rollup import HOUR
 from usage.selectors import Spend, SpendQuery, SpendRow, spend
@@ -115,7 +116,8 @@ class EventsListView(TenantAPIView):
         limit = page_limit(given)
         with bounded():
             found = list(self._events(given).order_by("-time", "-event_id")[: limit + 1])
-        rows = [dict(EventSerializer(event).data) for event in found]
+            context = {"present": present_costs(self.caller.organization_id, found)}
+        rows = [dict(EventSerializer(event, context=context).data) for event in found]
         last = found[limit - 1] if len(found) > limit else None
         cursor = None if last is None else encode_cursor(last.time.isoformat(), last.event_id)
         return page_of(rows, limit=limit, cursor=cursor)

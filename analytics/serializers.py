@@ -8,7 +8,9 @@ from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
 from budgets.serializers import UsdField
+from common.money import to_usd
 from usage.models import UsageEvent
+from usage.present import key_of
 
 _PICO = Decimal(10) ** -12
 
@@ -84,8 +86,14 @@ class EventSerializer(serializers.Serializer[UsageEvent]):
     latency_ms = serializers.IntegerField(allow_null=True)
     usage = UsageSerializer(source="*")
     usage_source = serializers.CharField()
-    cost = UsdField(allow_null=True, help_text="null: no price is known, see `unpriced_reason`")
+    cost = UsdField(
+        allow_null=True, help_text="the charge it came in with; null: no price was known, see `unpriced_reason`"
+    )
     list_cost = UsdField(allow_null=True)
+    current_cost = serializers.SerializerMethodField(
+        help_text="the charge and every adjustment since; null: still no price is known"
+    )
+    late = serializers.BooleanField(help_text="arrived after its month was closed, and counts in a later one")
     unpriced_reason = serializers.CharField(allow_blank=True)
     reported_cost = serializers.SerializerMethodField(help_text="what the provider said it cost")
     customer = serializers.CharField(allow_blank=True)
@@ -98,6 +106,10 @@ class EventSerializer(serializers.Serializer[UsageEvent]):
     session = serializers.CharField(allow_blank=True)
     authorization = serializers.CharField(source="authorization_id", allow_blank=True)
     tags = serializers.DictField(child=serializers.CharField(), allow_null=True)
+
+    def get_current_cost(self, event: UsageEvent) -> str | None:
+        """From the costs of today (`usage.present`) that the context carries."""
+        return to_usd(self.context["present"][key_of(event)].cost)
 
     def get_reported_cost(self, event: UsageEvent) -> str | None:
         return None if event.reported_cost is None else f"{event.reported_cost * _PICO:f}"

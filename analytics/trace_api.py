@@ -1,6 +1,6 @@
 """Traces over the API: a list of them, and one as a tree of what its calls cost."""
 
-from typing import Any, cast
+from typing import Any
 
 from django.http import Http404
 from django.utils import timezone
@@ -112,7 +112,7 @@ class TracesView(TenantAPIView):
         after = _place(given["cursor"], order) if "cursor" in given else None
         with bounded():
             shown, cursor = page_of_traces(traces(query, order=order, limit=limit + 1, after=after), limit, order)
-        return Response({"data": TraceSerializer(shown, many=True).data, "next": cursor or None})
+        return Response({"data": [TraceSerializer(each).data for each in shown], "next": cursor or None})
 
 
 class TraceView(TenantAPIView):
@@ -138,7 +138,7 @@ class TraceView(TenantAPIView):
                 "trace": TraceSerializer(found).data,
                 "wasted": UsdField().to_representation(tree.wasted),
                 "agents": AgentShareSerializer(tree.shares, many=True).data,
-                "spans": SpanSerializer(tree.lines, many=True).data,
+                "spans": [SpanSerializer(each).data for each in tree.lines],
                 "hidden_calls": max(0, int(found.events) - len(tree.events)) + tree.hidden,
             }
         )
@@ -147,7 +147,7 @@ class TraceView(TenantAPIView):
 def _order(text: str) -> TraceOrder:
     if text not in ORDERS:
         raise invalid(Fault("/order", "invalid", f"must be one of {', '.join(ORDERS)}"))
-    return cast("TraceOrder", text)
+    return text
 
 
 def _place(cursor: str, order: TraceOrder) -> Place:

@@ -1,6 +1,6 @@
 """The pages of agents and traces."""
 
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,7 @@ from analytics.options import label_choices
 from analytics.overview import Choice, label_of
 from analytics.page import frame, read, sensible
 from analytics.traces import AgentSpend, failed_costs, page_of_traces, place_at, trace_tree
+from analytics.tree import Line
 from common.problems import Problem
 from tenants.access import Access, organization_page
 from usage.dimensions import OVERFLOW
@@ -26,6 +27,7 @@ from usage.traces import Place, TraceOrder, TraceQuery, trace_find, traces, trac
 
 PAGE_SIZE = 50
 ORDERS: dict[TraceOrder, str] = {"newest": "Newest first", "dearest": "Dearest first"}
+_UNNAMED = {"", OVERFLOW}  # no agent's, and of those beyond the limit
 _FILTERS = ("customer", "agent", "user")
 
 
@@ -44,6 +46,7 @@ def agents(request: HttpRequest, access: Access) -> HttpResponse:
     for compared in found.values():
         whole.add(compared)
     drawn = palette.styles("agent", found)
+    dearest = sorted(found.items(), key=lambda item: (item[0] in _UNNAMED, -item[1].now.cost))
     rows = [
         {
             "agent": AgentSpend(agent, compared, failed.get(agent, 0)),
@@ -51,13 +54,13 @@ def agents(request: HttpRequest, access: Access) -> HttpResponse:
             "style": drawn[agent],
             **_agent_urls(access, asked, agent),
         }
-        for agent, compared in found.items()
+        for agent, compared in dearest
     ]
     context = frame(access, asked, names, "agents") | {
-        "rows": sorted(rows, key=lambda row: (not row["url"], -row["agent"].compared.now.cost)),
+        "rows": rows,
         "whole": whole,
         "failed": sum(failed.values()),
-        "named": any(row["url"] for row in rows),
+        "named": bool(set(found) - {""}),
         "filters": [],
     }
     return render(request, "analytics/agents.html", context)
@@ -65,7 +68,7 @@ def agents(request: HttpRequest, access: Access) -> HttpResponse:
 
 def _agent_urls(access: Access, asked: Asked, agent: str) -> dict[str, str]:
     where = {"org_slug": access.organization.slug}
-    if agent in {"", OVERFLOW}:
+    if agent in _UNNAMED:
         return {"url": "", "traces_url": "", "failed_url": ""}
     overview, traced, events = (reverse(name, kwargs=where) for name in ("overview", "traces", "events"))
     return {
@@ -120,7 +123,7 @@ def _used(access: Access, asked: Asked) -> dict[str, list[str]]:
 def _order(text: str) -> TraceOrder:
     if text not in ORDERS:
         raise InvalidAddress(f"Traces can be ordered by {', '.join(ORDERS)}.")
-    return cast("TraceOrder", text)
+    return text
 
 
 def _ordered(asked: Asked, path: str, order: TraceOrder) -> str:
@@ -179,15 +182,18 @@ def _days(trace: Trace, zone: ZoneInfo) -> dict[str, str]:
     }
 
 
-def _line(line: Any, event_path: str, zone: ZoneInfo) -> dict[str, Any]:
+def _line(line: Line, event_path: str, zone: ZoneInfo) -> dict[str, Any]:
     call = line.node.call
-    if call is None:
-        return {"line": line, "node": line.node, "call": None, "closes": range(line.closes)}
-    return {
+    of_call: dict[str, Any] = {}
+    if call is not None:
+        of_call = {
+            "url": f"{event_path}?{urlencode({'at': call.time.isoformat(), 'id': call.id})}",
+            "time": call.time.astimezone(zone),
+        }
+    return of_call | {
         "line": line,
         "node": line.node,
         "call": call,
-        "url": f"{event_path}?{urlencode({'at': call.time.isoformat(), 'id': call.id})}",
-        "time": call.time.astimezone(zone),
+        "below": line.node.calls - (call is not None),
         "closes": range(line.closes),
     }

@@ -8,12 +8,14 @@ from django.db import connection
 from time_machine import travel
 
 from analytics import api, api_parameters
+from budgets.posting import post_corrections
 from common.problems import Problem
 from tenants.access import organization_scope
 from tenants.models import Organization
 from tests.budgets.support import Caller, use
 from tests.factories import Tenant, make_key, make_team, make_token
 from tests.ingest.payloads import event
+from usage.adjustments import Correction, Why
 
 COST = "0.000227500"  # of the event in tests.ingest.payloads
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -339,9 +341,27 @@ def test_an_event_in_full(tenant: Tenant, call: Caller, prices: None) -> None:
 def test_an_unpriced_event_has_no_cost(tenant: Tenant, call: Caller, prices: None) -> None:
     use(tenant, event(), event(model="nobody-knows-this"))
     (found,) = call("GET", "events?unpriced=true").body["data"]
-    assert (found["cost"], found["unpriced_reason"]) == (None, "unknown_model")
+    assert (found["cost"], found["current_cost"], found["unpriced_reason"]) == (None, None, "unknown_model")
     (found,) = call("GET", "events?unpriced=false").body["data"]
     assert (found["cost"], found["reported_cost"]) == (COST, None)
+
+
+def test_an_event_says_what_it_costs_today(tenant: Tenant, call: Caller, prices: None) -> None:
+    priced, unpriced = event(), event(model="nobody-knows-this")
+    use(tenant, priced, unpriced)
+    deltas = {priced["id"]: {"cost": -100}, unpriced["id"]: {"cost": 5000, "unpriced_requests": -1}}
+    with organization_scope(tenant.id):
+        post_corrections(
+            organization=tenant.organization,
+            corrections=[
+                Correction(datetime.fromisoformat(each["time"]), each["id"], deltas[each["id"]])
+                for each in (priced, unpriced)
+            ],
+            why=Why("reprice", "a new price", "tests"),
+            now=datetime.now(UTC),
+        )
+    costs = {found["id"]: (found["cost"], found["current_cost"]) for found in call("GET", "events").body["data"]}
+    assert costs == {priced["id"]: (COST, "0.000227400"), unpriced["id"]: (None, "0.000005000")}
 
 
 def test_newest_first_page_by_page(tenant: Tenant, call: Caller, prices: None) -> None:
