@@ -128,8 +128,9 @@ class Mishaps:
                 step()
             except (redis.RedisError, psycopg.Error) as error:
                 if time.monotonic() > deadline:
-                    log = self._product.home.logs / "postgres.log"
-                    raise AssertionError(log.read_text()[-3000:]) from error
+                    log = (self._product.home.logs / "postgres.log").read_text().splitlines()
+                    telling = [line for line in log if "in recovery mode" not in line]
+                    raise AssertionError("\n".join(telling[-40:])) from error
                 time.sleep(0.5)
             else:
                 return
