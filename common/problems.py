@@ -33,6 +33,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "body-too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The content type is not supported"),
     "validation-error": (422, "Request is not valid"),
+    "price-implausible": (422, "The price is so far from known ones that it must be confirmed"),
     "url-not-allowed": (422, "The URL is not allowed"),
     "precondition-required": (428, "Say which version you mean to change"),
     "rate-limited": (429, "Too many requests"),

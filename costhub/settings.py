@@ -55,6 +55,7 @@ INSTALLED_APPS = [
     "alerts",
     "budgets",
     "ingest",
+    "reconciliation",
     "analytics",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -206,7 +207,9 @@ CELERY_BEAT_SCHEDULER = "costhub.beat:SteadyScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 2
 CELERY_BEAT_SCHEDULE = {
     "settle-usage": {"task": "ingest.settle", "schedule": 2.0, "options": {"expires": 10}},
+    "run-imports": {"task": "ingest.run_imports", "schedule": 5.0, "options": {"expires": 30}},
     "deliver-alerts": {"task": "alerts.deliver", "schedule": 5.0, "options": {"expires": 30}},
+    "book-fees": {"task": "ingest.book_fees", "schedule": 300.0, "options": {"expires": 240}},
     "make-partitions": {"task": "usage.make_partitions", "schedule": 3600.0, "options": {"expires": 1800}},
     "drop-old-events": {"task": "usage.drop_old_events", "schedule": 3600.0, "options": {"expires": 1800}},
     "forget-old-claims": {"task": "ingest.forget_old_claims", "schedule": 3600.0, "options": {"expires": 1800}},
@@ -280,6 +283,9 @@ INBOX_ORGANIZATION_MAX_EVENTS = env.number("INBOX_ORGANIZATION_MAX_EVENTS", 2_00
 INBOX_MAX_AGE_SECONDS = env.number("INBOX_MAX_AGE_SECONDS", 900, minimum=60, maximum=7 * 86_400)
 # How often each process writes down what it turned away; a process that is killed loses the counts since.
 INTAKE_COUNT_SECONDS = 5
+# Files of usage: how large one may be, and how far back rows may reach where whoever imports allows older ones.
+IMPORT_FILE_LIMIT = 50 * 1024 * 1024
+IMPORT_MAX_AGE_DAYS = 400
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["tenants.authentication.BearerAuthentication"],

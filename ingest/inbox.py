@@ -8,6 +8,7 @@ said.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from hashlib import sha256
 
 from common.db import server_cursor
@@ -34,6 +35,40 @@ class Accepted:
 
     accepted: int
     duplicates: int
+
+
+class Known(Enum):
+    """What the inbox would say of an event."""
+
+    NEW = "new"
+    SAME = "same"
+    OTHER = "other"  # known with other content
+
+
+def compare(*, organization_id: int, events: Sequence[Reported]) -> list[Known]:
+    """What is known of each event, by the claims and by the events before it in the list. Stores nothing."""
+    digests = [_digest(encoder.encode(event)) for event in events]
+    known = _claims(organization_id, [event.id for event in events])
+    found = []
+    for event, digest in zip(events, digests, strict=True):
+        before = known.get(event.id)
+        known.setdefault(event.id, digest)
+        found.append(Known.NEW if before is None else Known.SAME if before == digest else Known.OTHER)
+    return found
+
+
+def _digest(encoded: bytes) -> bytes:
+    return sha256(encoded).digest()[:DIGEST_BYTES]
+
+
+def _claims(organization_id: int, ids: Sequence[str]) -> dict[str, bytes]:
+    """The digests of the ids that are claimed."""
+    with server_cursor() as cursor:
+        cursor.execute(
+            "SELECT event_id, digest FROM ingest_claim WHERE organization_id = %s AND event_id = ANY(%s)",
+            [organization_id, list(ids)],
+        )
+        return {event_id: bytes(digest) for event_id, digest in cursor.fetchall()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +137,7 @@ def _taken_apart(events: Mapping[int, Sequence[Reported]]) -> _Batch:
     keys = [key_id for key_id, each in events.items() for _ in each]
     ids = [event.id for event in reported]
     encoded = list(map(encoder.encode, reported))
-    digests = [sha256(each).digest()[:DIGEST_BYTES] for each in encoded]
+    digests = list(map(_digest, encoded))
     order = sorted(range(len(ids)), key=ids.__getitem__)
     if len(set(ids)) < len(ids):
         order = _distinct(order, ids, digests)
@@ -177,12 +212,7 @@ def _rows(batch: _Batch, indexes: Sequence[int]) -> dict[str, list[int] | list[b
 
 
 def _refuse_conflicts(organization_id: int, batch: _Batch, indexes: Sequence[int]) -> None:
-    with server_cursor() as cursor:
-        cursor.execute(
-            "SELECT event_id, digest FROM ingest_claim WHERE organization_id = %s AND event_id = ANY(%s)",
-            [organization_id, [batch.ids[index] for index in indexes]],
-        )
-        stored = {event_id: bytes(digest) for event_id, digest in cursor.fetchall()}
+    stored = _claims(organization_id, [batch.ids[index] for index in indexes])
     conflicts = [batch.ids[index] for index in indexes if stored[batch.ids[index]] != batch.digests[index]]
     if conflicts:
         raise _conflict(conflicts)

@@ -15,7 +15,8 @@ from ingest import inbox, schema, wake
 from ingest.formats.base import Decoded
 from ingest.limits import admit
 from ingest.turned_away import DUPLICATE, turned_away
-from pricing.resolve import price_book
+from pricing.charge import charge
+from pricing.resolve import book_of
 from tenants.access import organization_scope
 from tenants.authentication import Caller
 from tenants.models import VirtualKey
@@ -66,7 +67,9 @@ def _stored(caller: Caller, decoded: Decoded, source: str, now: datetime) -> Tak
             organization_id=caller.organization_id, source=source, credential_id=caller.credential_id,
             reason=DUPLICATE, now=now, events=accepted.duplicates,
         )  # fmt: skip
-    return TakenIn(accepted.accepted, accepted.duplicates, _cost_warnings(events, decoded.pointers))
+    return TakenIn(
+        accepted.accepted, accepted.duplicates, _cost_warnings(caller.organization_id, events, decoded.pointers)
+    )
 
 
 def _by_key(
@@ -112,25 +115,26 @@ def _refused(error: schema.InvalidEventsError) -> Problem:
     return Problem("validation-error", error.summary, errors=error.faults)
 
 
-def _cost_warnings(events: Sequence[Reported], pointers: Sequence[str]) -> list[dict[str, str]]:
-    """Where the provider's figure and ours differ by over a hundredth. Both are stored; neither replaces the other."""
+def _cost_warnings(organization_id: int, events: Sequence[Reported], pointers: Sequence[str]) -> list[dict[str, str]]:
+    """Where the provider's figure and ours differ by over a hundredth. Both are stored; neither replaces the other.
+
+    Providers report what their list says, so that is what theirs is held against, until the organization has a price
+    of its own for the model: then whoever reports a cost is expected to know it.
+    """
     priced = [
         (event, pointer) for event, pointer in zip(events, pointers, strict=True) if event.reported_cost is not None
     ]
     if not priced:
         return []
-    book = price_book()
+    with organization_scope(organization_id):
+        book = book_of(organization_id)
     warnings = []
     for event, pointer in priced:
-        rate = book.resolve(event.provider, event.model, event.service_tier, event.time).rate
-        ours = rate.cost(event.buckets) if rate is not None and event.cache == "miss" else None
+        found = book.resolve(event.provider, event.model, event.service_tier, event.time)
+        ours = charge(found, event.buckets, event.cache).cost if event.cache == "miss" else None
         theirs = Decimal(event.reported_cost or 0) / 1000
         if ours is not None and abs(theirs - ours) > COST_TOLERANCE * max(Decimal(ours), theirs):
-            warnings.append(
-                {
-                    "pointer": f"{pointer}/cost",
-                    "code": "cost_differs",
-                    "detail": "differs from the list price by over 1 %",
-                }
-            )
+            price = "list price" if found.rule_id is None else "price your organization pays"
+            detail = f"differs from the {price} by over 1 %"
+            warnings.append({"pointer": f"{pointer}/cost", "code": "cost_differs", "detail": detail})
     return warnings

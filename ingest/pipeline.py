@@ -19,8 +19,8 @@ from alerts.services import alert_raise
 from budgets.posting import settle_owners
 from common.db import server_cursor
 from ingest.progress import note_settled
-from pricing.rate import OWN_CACHE_COST, served_from_own_cache
-from pricing.resolve import price_book
+from pricing.charge import charge
+from pricing.resolve import book_of
 from tenants.access import organization_scope
 from tenants.models import Organization, VirtualKey
 from usage import store as usage_store
@@ -88,20 +88,14 @@ def identify(work: Round) -> None:
 
 
 def price(work: Round) -> None:
-    """What did it cost? Unknown stays unknown: a cost of None, and the reason."""
-    book = price_book()
+    """What did it cost, at list and by the organization's own prices? Unknown stays unknown: None, and the reason."""
+    book = book_of(work.organization_id)
     for item in work.charged:
         event = item.event
         found = book.resolve(event.provider, event.model, event.service_tier, event.time)
-        item.provider, item.model, item.price_id = found.provider, found.model, found.price_id
-        if served_from_own_cache(event.cache):
-            item.list_cost = item.cost = OWN_CACHE_COST
-        elif found.rate is None:
-            item.unpriced_reason = found.reason or "no_price"
-        else:
-            item.list_cost = item.cost = found.rate.cost(event.buckets)
-            if item.cost is None:
-                item.unpriced_reason = found.rate.why_unpriced(event.buckets) or "no_price"
+        item.provider, item.model = found.provider, found.model
+        item.price_id, item.rule_id = found.price_id, found.rule_id
+        item.list_cost, item.cost, item.unpriced_reason = charge(found, event.buckets, event.cache)
 
 
 def pack(work: Round) -> None:

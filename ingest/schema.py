@@ -116,11 +116,12 @@ class InvalidEventsError(Exception):
 
 
 def parse_events(
-    raw: list[Any], *, pointers: Sequence[str], now: datetime, clean: bool = False
+    raw: list[Any], *, pointers: Sequence[str], now: datetime, clean: bool = False, max_age: timedelta | None = None
 ) -> tuple[list[WireEvent], list[Reported]]:
     """The events as sent and as kept. `pointers[i]` leads to event i in the body. Raises InvalidEventsError.
 
-    `clean`: no text among them can hold a control character, which spares looking at each one.
+    `clean`: no text among them can hold a control character, which spares looking at each one. `max_age` is how old an
+    event may be, where that is not the API's window.
     """
     try:
         wires = _converted(raw, clean)
@@ -128,7 +129,7 @@ def parse_events(
         found = [_faults(item, pointer) for item, pointer in zip(raw, pointers, strict=True)]
         raise InvalidEventsError(found if any(found) else [[_fault("", str(error))]], len(raw)) from error
     window = (
-        now - timedelta(days=settings.EVENT_MAX_AGE_DAYS),
+        now - (max_age or timedelta(days=settings.EVENT_MAX_AGE_DAYS)),
         now + timedelta(seconds=settings.EVENT_MAX_AHEAD_SECONDS),
     )
     reported, faults = [], []

@@ -16,6 +16,10 @@ class AcceptedSerializer(serializers.Serializer[dict[str, object]]):
     warnings = WarningSerializer(many=True, required=False)
 
 
+class TakenSerializer(AcceptedSerializer):
+    ignored = serializers.IntegerField()
+
+
 class IngestStatusSerializer(serializers.Serializer[object]):
     waiting_batches = serializers.IntegerField()
     waiting_events = serializers.IntegerField()

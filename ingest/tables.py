@@ -102,3 +102,13 @@ EXCEPTION WHEN unique_violation THEN
     RETURN false;
 END $body$
 """
+
+# Spans whose usage is billed by what is below them; kept as long as claims.
+CREATE_COVERED_SPAN = """
+CREATE TABLE ingest_covered_span (
+    organization_id bigint NOT NULL,
+    span text COLLATE "C" NOT NULL,
+    noted_at timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, span)
+)
+"""

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
+from ingest.fees import book_due
 from ingest.pipeline import settle_waiting
 from ingest.turned_away import turned_away
 from tenants.access import organization_scope
@@ -32,10 +33,23 @@ def settle() -> None:
         pass
 
 
+@shared_task(name="ingest.book_fees", ignore_result=True)
+def book_fees() -> None:
+    """Books the hours of flat fees that have passed."""
+    book_due(timezone.now())
+
+
 @shared_task(name="ingest.forget_old_claims", ignore_result=True)
 def forget_old_claims() -> None:
-    """Forgets event ids that are too old to be accepted again."""
-    forget_claims(timezone.now() - timedelta(days=settings.EVENT_CLAIM_DAYS))
+    """Forgets event ids that are too old to be accepted again, and what traces of that age covered."""
+    before = timezone.now() - timedelta(days=settings.EVENT_CLAIM_DAYS)
+    forget_claims(before)
+    for organization_id in organization_ids():
+        with organization_scope(organization_id), connection.cursor() as cursor:
+            cursor.execute(
+                "DELETE FROM ingest_covered_span WHERE organization_id = %s AND noted_at < %s",
+                [organization_id, before],
+            )
 
 
 def forget_claims(before: datetime, *, chunk: int = CHUNK) -> int:

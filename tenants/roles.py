@@ -15,7 +15,10 @@ class Permission(StrEnum):
     VIEW = "view"
     ISSUE_KEYS = "issue_keys"
     EDIT_BUDGETS = "edit_budgets"
+    EDIT_PRICES = "edit_prices"
     EDIT_TEAMS = "edit_teams"
+    IMPORT_USAGE = "import_usage"
+    RECONCILE = "reconcile"
     EDIT_CHANNELS = "edit_channels"
     EDIT_MEMBERS = "edit_members"
     EDIT_ORGANIZATION = "edit_organization"
@@ -24,7 +27,16 @@ class Permission(StrEnum):
 _GRANTS: dict[Role, frozenset[Permission]] = {
     Role.OWNER: frozenset(Permission),
     Role.ADMIN: frozenset(Permission),
-    Role.FINANCE: frozenset({Permission.VIEW, Permission.EDIT_BUDGETS, Permission.EDIT_CHANNELS}),
+    Role.FINANCE: frozenset(
+        {
+            Permission.VIEW,
+            Permission.EDIT_BUDGETS,
+            Permission.EDIT_PRICES,
+            Permission.EDIT_CHANNELS,
+            Permission.IMPORT_USAGE,
+            Permission.RECONCILE,
+        }
+    ),
     # A manager issues keys for the teams named in the membership and the teams below them, and for no other.
     Role.MANAGER: frozenset({Permission.VIEW, Permission.ISSUE_KEYS}),
     Role.VIEWER: frozenset({Permission.VIEW}),
@@ -49,6 +61,8 @@ SCOPES = frozenset(
         "prices:write",
         "alerts:read",
         "alerts:write",
+        "reconciliation:read",
+        "reconciliation:write",
         "org:read",
         "org:write",
     }

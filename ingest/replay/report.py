@@ -3,15 +3,21 @@
 import time
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from ingest.replay.run import Outcome, Plan, agrees, expectation
-from ingest.replay.sending import Tally
 from ingest.replay.source import Source
 from ingest.replay.totals import FIELDS
 
 BAR = 30
 EVERY_S, EVERY_S_IN_A_LOG = 0.2, 10.0
+
+
+class Counted(Protocol):
+    """How many rows are behind us."""
+
+    @property
+    def done(self) -> int: ...
 
 
 class Progress:
@@ -22,7 +28,7 @@ class Progress:
         self._terminal = stream.isatty()
         self._began = self._shown = clock()
 
-    def __call__(self, tally: Tally) -> None:
+    def __call__(self, tally: Counted) -> None:
         now = self._clock()
         if now - self._shown < (EVERY_S if self._terminal else EVERY_S_IN_A_LOG):
             return

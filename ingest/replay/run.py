@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from queue import Empty, Full, Queue
 
+from ingest.files.columns import RowError, moment, shifted
 from ingest.replay.client import FIRST_CONTACT_ATTEMPTS, Client, ReplayError, Target
-from ingest.replay.columns import RowError, moment, shifted
 from ingest.replay.sending import Sender, Tally
 from ingest.replay.source import Row, Source
 from ingest.replay.totals import Account, Totals, totals_of_me

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from common.problems import excerpt
+from ingest.files.columns import Event
 from ingest.replay.client import Answer, Client, ReplayError
-from ingest.replay.columns import Event
 from ingest.replay.source import Row
 from ingest.replay.totals import Account, Totals
 

@@ -1,15 +1,14 @@
 """A file of recorded usage, read twice: once for what it is, once for its events."""
 
-import csv
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ingest.replay.columns import Defaults, Event, Header, RowError, event_of_csv, event_of_json, header_of, moment
+from ingest.files.columns import Defaults, Event, Header, RowError, event_of, header_of, moment, row_id
+from ingest.files.reading import read_table
 
-ID_DIGITS = 16
 CHUNK_BYTES = 1 << 20
 
 
@@ -36,7 +35,7 @@ class Source:
         """Every row with the id it has in every replay: its own, or one made of the file's content and its number."""
         for row in _read(self.path, self.header, self.defaults):
             if not row.fault:
-                row.event.setdefault("id", f"replay-{self.digest[:ID_DIGITS]}-{row.number}")
+                row.event.setdefault("id", row_id(self.digest, row.number))
             yield row
 
 
@@ -46,12 +45,7 @@ def open_source(path: Path, defaults: Defaults) -> Source:
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
-    try:
-        return _understood(path, digest.hexdigest(), defaults)
-    except UnicodeDecodeError as error:
-        raise RowError("The file is not text in UTF-8.") from error
-    except csv.Error as error:
-        raise RowError(f"The file is not a CSV ({error}).") from error
+    return _understood(path, digest.hexdigest(), defaults)
 
 
 def _understood(path: Path, digest: str, defaults: Defaults) -> Source:
@@ -73,27 +67,15 @@ def _time(row: Row) -> datetime | None:
 
 
 def _header(path: Path, defaults: Defaults) -> Header | None:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        line = next((line for line in file if line.strip()), "")
-    if not line:
-        raise RowError("The file is empty.")
-    return None if line.lstrip().startswith("{") else header_of(next(csv.reader([line])), defaults)
+    with path.open("rb") as file:
+        table = read_table(file)
+        return header_of(table.columns, defaults) if table.columns else None
 
 
 def _read(path: Path, header: Header | None, defaults: Defaults) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        if header is None:
-            lines = (line for line in file if line.strip())
-            for number, line in enumerate(lines, 1):
-                try:
-                    yield Row(number, event_of_json(line, defaults))
-                except RowError as error:
-                    yield Row(number, {}, str(error))
-            return
-        reader = (cells for cells in csv.reader(file) if cells)
-        next(reader)
-        for number, cells in enumerate(reader, 1):
+    with path.open("rb") as file:
+        for number, cells in enumerate(read_table(file).rows, 1):
             try:
-                yield Row(number, event_of_csv(header, cells, defaults))
+                yield Row(number, event_of(cells, header, defaults))
             except RowError as error:
                 yield Row(number, {}, str(error))

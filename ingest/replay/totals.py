@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Any
 
-from ingest.replay.columns import USAGE, Event, RowError, moment
+from ingest.files.columns import USAGE, Event, RowError, moment
 from pricing.book import PriceBook
 from pricing.rate import served_from_own_cache
 from pricing.usage_buckets import UsageError, from_inclusive

@@ -7,6 +7,7 @@ database queries of the tests that come after. For the same reason nothing here 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from playwright.sync_api import Browser
 from tests.browser import people
 from tests.browser.addresses import Site, explore
 from tests.browser.chromium import Visitors, running_chromium
+from tests.ingest.files import usage_csv
 from tests.product import Product, running_product
 from tests.servers import SlackServer, SmtpServer, text_of
 
@@ -66,7 +68,7 @@ class Demo:
 
 @pytest.fixture(scope="package")
 def demo(browser: Browser, product: Product, smtp: SmtpServer, slack: SlackServer) -> Demo:
-    """With one of everything that the demo itself has not: a token, a channel that is off, a viewer, an invitation."""
+    """With one of everything that the demo itself has not: a token, a channel off, an import, a viewer and more."""
     said = product.run("manage.py", "demo")
     login = re.search(r"login: (\S+)  password: (\S+)", said)
     assert login, said
@@ -76,6 +78,7 @@ def demo(browser: Browser, product: Product, smtp: SmtpServer, slack: SlackServe
     people.issue_token(owner, DEMO, "terraform")
     people.add_channel(owner, DEMO, "Slack", "Spend in Slack", url=slack.url)
     owner.get_by_role("button", name="Switch off Spend in Slack").click()
+    people.upload_usage(owner, DEMO, "last-quarter.csv", usage_csv(datetime.now(UTC)))
     for email in (VIEWER, INVITED):
         people.invite(owner, DEMO, email, "Viewer")
     viewer = visitors.open()

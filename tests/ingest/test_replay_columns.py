@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ingest.replay.columns import Defaults, RowError, event_of_csv, event_of_json, header_of, moment, shifted
+from ingest.files.columns import Defaults, RowError, event_of_csv, event_of_json, header_of, moment, shifted
 from ingest.replay.shift import auto_shift, parse_shift
 from ingest.replay.source import open_source
 

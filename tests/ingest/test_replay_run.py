@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from ingest.files.columns import Defaults, Event
 from ingest.replay import client as client_module
 from ingest.replay.client import Client, ReplayError, Target
-from ingest.replay.columns import Defaults, Event
 from ingest.replay.report import Progress, report
 from ingest.replay.run import Outcome, Plan, agrees, in_batches, replay, wait_until_settled
 from ingest.replay.sending import Tally

@@ -13,8 +13,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 from django.utils import timezone
 
+from ingest.files.columns import Defaults, RowError
 from ingest.replay.client import ReplayError, Target
-from ingest.replay.columns import Defaults, RowError
 from ingest.replay.report import Progress, report
 from ingest.replay.run import Outcome, Plan, agrees, replay, wait_until_settled
 from ingest.replay.shift import auto_shift, parse_shift

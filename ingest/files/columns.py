@@ -4,11 +4,13 @@ CSV columns are ours, or those of public traces under their own names; a time wi
 events as the API takes them.
 """
 
-import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import msgspec
 
 Event = dict[str, Any]
 
@@ -23,6 +25,21 @@ _ALIASES = {
     "responsetokens": "output_tokens",
     "cachedtokens": "cache_read_input_tokens",
     "reasoningtokens": "reasoning_output_tokens",
+    "cachereadtokens": "cache_read_input_tokens",
+    "cachedinputtokens": "cache_read_input_tokens",
+    "inputcachedtokens": "cache_read_input_tokens",
+    "cachewritetokens": "cache_write_input_tokens",
+    "date": "time",
+    "datetime": "time",
+    "createdat": "time",
+    "startedat": "time",
+    "modelname": "model",
+    "vendor": "provider",
+    "requestid": "id",
+    "eventid": "id",
+    "userid": "user",
+    "sessionid": "session",
+    "nummodelrequests": "requests",
 }
 USAGE = (
     "input_tokens",
@@ -60,11 +77,22 @@ _TEXTS = (
 )
 _NUMBERS = ("latency_ms", *USAGE)
 _TAG = "tag."
+_TAG_FIELD = re.compile(r"tag\.[a-z0-9_]{1,40}")
 _KNOWN = {name.replace("_", ""): name for name in (*_TEXTS, *_NUMBERS)} | _ALIASES
 
 
+# Everything a column can mean, beside "tag." and the name of a tag.
+FIELDS = (*_TEXTS, *_NUMBERS)
+ID_DIGITS = 16
+MAX_DIGITS = 18
+
+
 class RowError(ValueError):
-    """What is wrong with a row or with the whole file, in words."""
+    """What is wrong with a row or with the whole file, in words. `field` is the one to blame, "" when there is none."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +111,40 @@ class Header:
     unused: tuple[str, ...]
 
 
-def header_of(names: Sequence[str], defaults: Defaults) -> Header:
-    """RowError when something that every event needs is neither a column nor given."""
-    fields = tuple(_field(name) for name in names)
+def recognized(names: Sequence[str]) -> tuple[str, ...]:
+    """What each column seems to mean, "" where its name says nothing; of several that mean the same, the first."""
+    fields: list[str] = []
+    for name in names:
+        field = _field(name)
+        fields.append("" if field in fields else field)
+    return tuple(fields)
+
+
+def header_of(names: Sequence[str], defaults: Defaults, mapping: Mapping[str, str] | None = None) -> Header:
+    """`mapping` says what columns mean whose names do not tell, by name. RowError when something that every event
+    needs is neither a column nor given."""
+    chosen = mapping or {}
+    absent = [name for name in chosen if name not in names]
+    if absent:
+        raise RowError(f"The file has no column called {', '.join(absent)}.")
+    fields = [chosen[name] if name in chosen else _field(name) for name in names]
+    # What was said outright goes before what a name seems to say.
+    return checked_header(
+        names,
+        [
+            "" if field in chosen.values() and name not in chosen else field
+            for name, field in zip(names, fields, strict=True)
+        ],
+        defaults,
+    )
+
+
+def checked_header(names: Sequence[str], meant: Sequence[str], defaults: Defaults) -> Header:
+    """The header of columns that mean these fields; RowError when no event could be made of them."""
+    fields = tuple(meant)
+    unknown = [field for field in fields if field and field not in FIELDS and not _TAG_FIELD.fullmatch(field)]
+    if unknown:
+        raise RowError(f"There is no field called {', '.join(unknown)}.")
     twice = {field for field in fields if field and fields.count(field) > 1}
     if twice:
         raise RowError(f"More than one column means {', '.join(sorted(twice))}.")
@@ -105,6 +164,18 @@ def _field(name: str) -> str:
     if plain.startswith(_TAG):
         return plain
     return _KNOWN.get(plain.replace("_", "").replace(" ", ""), "")
+
+
+def row_id(digest: str, number: int) -> str:
+    """The id of a row that has none of its own: the same in every replay and import of the same file."""
+    return f"replay-{digest[:ID_DIGITS]}-{number}"
+
+
+def event_of(row: Sequence[str] | str, header: Header | None, defaults: Defaults) -> Event:
+    """The event of a row of `ingest.files.reading`; without a header the row is JSON."""
+    if header is None or isinstance(row, str):
+        return event_of_json(str(row), defaults)
+    return event_of_csv(header, row, defaults)
 
 
 def event_of_csv(header: Header, cells: Sequence[str], defaults: Defaults) -> Event:
@@ -129,8 +200,8 @@ def event_of_csv(header: Header, cells: Sequence[str], defaults: Defaults) -> Ev
 
 def event_of_json(line: str, defaults: Defaults) -> Event:
     try:
-        event = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        event = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise RowError("is not JSON") from error
     if not isinstance(event, dict):
         raise RowError("is not an object")
@@ -147,7 +218,9 @@ def _with_defaults(event: Event, defaults: Defaults) -> Event:
 
 def _number(field: str, text: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise RowError(f"{field} is not a whole number")
+        raise RowError(f"{field} is not a whole number", field)
+    if len(text) > MAX_DIGITS:
+        raise RowError(f"{field} is out of range", field)
     return int(text)
 
 
@@ -156,10 +229,13 @@ def moment(text: object, *, naive_is_utc: bool) -> datetime:
     try:
         parsed = datetime.fromisoformat(text if isinstance(text, str) else "")
     except ValueError as error:
-        raise RowError("time is not a date and time") from error
+        raise RowError("time is not a date and time", "time") from error
     if parsed.tzinfo is None and not naive_is_utc:
-        raise RowError("time does not name its offset from UTC")
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+        raise RowError("time does not name its offset from UTC", "time")
+    try:
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError as error:
+        raise RowError("time is out of range", "time") from error
 
 
 def time_text(at: datetime) -> str:

@@ -1,0 +1,1 @@
+"""Files of usage: what their columns mean and how their rows are read. Shared by replay and import."""

@@ -1,0 +1,1 @@
+"""What providers bill beside what CostHub counted, and why the two differ."""

@@ -1,0 +1,1 @@
+"""Exports of providers, as their admin APIs and consoles give them, to billed items. Pure."""
