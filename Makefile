@@ -9,7 +9,7 @@ BESIDE_SERVERS = $(PY) -m costhub.embedded run
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint lint-django format bench faults setup setup-run chromium lock clean
+.PHONY: help run test lint lint-django format bench backup restore faults setup setup-run chromium lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,12 @@ format: setup ## Rewrite the code in our style
 
 bench: setup ## Events per second, accepted and settled, beside bare COPY
 	@$(BESIDE_SERVERS) -- $(PY) -m bench $(ARGS)
+
+backup: setup ## The database into FILE=…, while CostHub runs or not (docs/backup.md)
+	@$(PY) manage.py backup "$(FILE)"
+
+restore: setup ## An empty database from FILE=…
+	@$(PY) manage.py restore "$(FILE)"
 
 faults: setup ## The long form of the kill -9 tests
 	@$(BESIDE_SERVERS) -- $(PY) -m pytest tests/faults --long $(ARGS)

@@ -11,7 +11,7 @@ from celery.beat import ScheduleEntry
 from django_celery_beat.schedulers import DatabaseScheduler
 
 
-class SteadyScheduler(DatabaseScheduler):
+class SteadyScheduler(DatabaseScheduler):  # type: ignore[misc]
     def tick(self, *args: Any, **options: Any) -> float:
         if brought_back(self.schedule.values()):
             # The plan was made by a clock that was ahead: it is made anew.
@@ -22,7 +22,7 @@ class SteadyScheduler(DatabaseScheduler):
 
 def brought_back(entries: Iterable[ScheduleEntry]) -> bool:
     """Takes what ran in the future as run just now; whether there was anything."""
-    ahead = [entry for entry in entries if entry.last_run_at > entry.default_now()]
+    ahead = [entry for entry in entries if entry.last_run_at and entry.last_run_at > entry.default_now()]
     for entry in ahead:
         entry.last_run_at = entry.default_now()
     return bool(ahead)

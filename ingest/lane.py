@@ -47,10 +47,10 @@ class ExpressLaneMiddleware:
         try:
             taken = accept(request, caller, now)
         except (Problem, DatabaseError, InterfaceError) as error:
-            problem = error if isinstance(error, Problem) else outage(error)
-            if problem is None:
+            answered = error if isinstance(error, Problem) else outage(error)
+            if answered is None:
                 raise
-            return problem_response(refused(problem, caller=caller, source=SOURCE, now=now), request)
+            return problem_response(refused(answered, caller=caller, source=SOURCE, now=now), request)
         return answer(request, taken)
 
 

@@ -1,20 +1,29 @@
 """Celery tasks of ingestion: wake-ups, nothing that would be lost with the message."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from celery import shared_task
+from celery.signals import worker_process_init
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
 from ingest.fees import book_due
 from ingest.pipeline import settle_waiting
+from ingest.turned_away import turned_away
 from tenants.access import organization_scope
 from tenants.selectors import organization_ids
 
 # Claims that one transaction forgets: few enough to hold nobody up.
 CHUNK = 20_000
 COUNT_DAYS = 90
+
+
+@worker_process_init.connect
+def count_what_is_turned_away(**_: Any) -> None:
+    """Usage may be taken in by tasks as well, such as imports."""
+    turned_away.start_writing()
 
 
 @shared_task(name="ingest.settle", ignore_result=True)

@@ -27,4 +27,4 @@ def free(home: Home) -> None:
 def _run(home: Home, statements: tuple[str, str]) -> None:
     with psycopg.connect(urls(home.path).database_owner_url, connect_timeout=5) as connection:
         for statement in statements:
-            connection.execute(statement)  # type: ignore[arg-type]
+            connection.execute(statement)
