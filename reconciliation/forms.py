@@ -36,7 +36,7 @@ class ExportForm(ServiceForm):
     )
 
     def clean_file(self) -> list[Item]:
-        file: UploadedFile = self.cleaned_data["file"]
+        file: UploadedFile[bytes] = self.cleaned_data["file"]
         if (file.size or 0) > LIMIT:
             raise forms.ValidationError(too_large(), code="too_large")
         try:

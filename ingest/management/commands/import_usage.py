@@ -105,7 +105,7 @@ def _key(slug: str, wanted: str) -> VirtualKey:
     with organization_scope(organization.id):
         keys = VirtualKey.objects.filter(organization_id=organization.id)
         key_id = parse_id(wanted)
-        found = list(keys.filter(name=wanted)[:2]) or (list(keys.filter(id=key_id)) if key_id else [])
+        found: list[VirtualKey] = list(keys.filter(name=wanted)[:2]) or (list(keys.filter(id=key_id)) if key_id else [])
     if len(found) != 1:
         raise CommandError(f"{slug} has {'several keys' if found else 'no key'} called {wanted}; give the key's id.")
     return found[0]
