@@ -12,25 +12,32 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from analytics.api_parameters import FILTERS, bounded, moment, name_checked, spend_query, usage_filters
+from analytics.api_parameters import (
+    bounded,
+    dimension_parameters,
+    moment,
+    name_checked,
+    spend_query,
+    usage_filters,
+)
 from analytics.serializers import EVENT_PAGE, SPEND, EventSerializer, SpendRowSerializer, SpendSerializer, rfc3339
 from common.api import decode_cursor, encode_cursor, page_limit, page_of, problems, query_parameters
 from common.periods import PeriodKind, period_at
 from common.problems import Fault, invalid
 from tenants.api_base import TenantAPIView
-from usage.dimensions import COLUMNS
+from usage.dimensions import LIMIT, LIMITS, OVERFLOW, TAG
 from usage.models import UsageEvent
 from usage.questions import Dimension, Interval
 from usage.rollup import HOUR
 from usage.selectors import Spend, SpendQuery, SpendRow, spend
+from usage.traces import having, of_trace
 
 MAX_ROWS = 20_000
 UNPRICED = {"true": True, "false": False}
+_ABOUT = {"team": "id; every team below it counts too", "virtual_key": "id"}
 FILTER_PARAMETERS = [
-    OpenApiParameter("provider", str),
-    OpenApiParameter("model", str),
-    OpenApiParameter("team", str, description="id; every team below it counts too"),
-    OpenApiParameter("virtual_key", str, description="id"),
+    *(OpenApiParameter(name, str, description=_ABOUT.get(name, "")) for name in Dimension),
+    OpenApiParameter("tag.{name}", str, description="a tag's value, such as tag.env=prod; several tags may be named"),
     OpenApiParameter("from", str, description="RFC 3339 time, or a date in the zone; included"),
     OpenApiParameter("to", str, description="RFC 3339 time, or a date in the zone; not included"),
 ]
@@ -45,17 +52,25 @@ class SpendView(TenantAPIView):
         description="From rollups by the hour: a range that begins or ends within an hour is widened, and `from` and"
         " `to` say to what. Without `from` it begins with the current month, without `to` it ends now. Hours are hours"
         " of UTC; days, weeks (from Monday) and months are those of the time zone, the organization's by default."
+        " `session` stands alone; it, and combinations of other dimensions than provider, model, team and virtual_key,"
+        " are summed by days of the organization's zone: their range begins and ends at its midnight, and one that"
+        " ends within the running day is widened to the day's end. Names that callers make up are kept apart up to a"
+        f" limit of a month ({LIMIT} of a dimension, {LIMITS['session']} sessions, {LIMITS[TAG]} names of tags); what"
+        " came after that is summed in one row, whose group is null there and whose `overflow` is true. A tag's name"
+        " beyond its limit counts as no tag. A filter by such a value finds nothing here; `GET /events` does."
         f" Answers of up to {MAX_ROWS} rows are given, by time and then by cost, highest first.",
         parameters=[
             *FILTER_PARAMETERS,
             OpenApiParameter("interval", str, enum=list(Interval), description="without it: one row per group"),
-            OpenApiParameter("group_by", str, description=f"with commas between: {', '.join(Dimension)}"),
+            OpenApiParameter("group_by", str, description=f"with commas between: {', '.join(Dimension)}, tag.<name>"),
             OpenApiParameter("timezone", str, description="IANA zone"),
         ],
         responses={200: SPEND, **problems()},
     )
     def get(self, request: Request) -> Response:
-        given = query_parameters(request, FILTERS | {"from", "to", "interval", "group_by", "timezone"})
+        given = query_parameters(
+            request, dimension_parameters(request.GET) | {"from", "to", "interval", "group_by", "timezone"}
+        )
         organization = self.organization()
         query = spend_query(given, organization, timezone.now())
         with bounded():
@@ -86,6 +101,7 @@ class EventsListView(TenantAPIView):
         description="An event appears once it is settled, within seconds of its acceptance.",
         parameters=[
             *FILTER_PARAMETERS,
+            OpenApiParameter("trace_id", str),
             OpenApiParameter("unpriced", str, enum=list(UNPRICED)),
             OpenApiParameter("limit", int, description="1 to 100"),
             OpenApiParameter("cursor", str, description="`next` of the page before"),
@@ -93,7 +109,9 @@ class EventsListView(TenantAPIView):
         responses={200: EVENT_PAGE, **problems()},
     )
     def get(self, request: Request) -> Response:
-        given = query_parameters(request, FILTERS | {"from", "to", "unpriced", "limit", "cursor"})
+        given = query_parameters(
+            request, dimension_parameters(request.GET) | {"from", "to", "trace_id", "unpriced", "limit", "cursor"}
+        )
         limit = page_limit(given)
         with bounded():
             found = list(self._events(given).order_by("-time", "-event_id")[: limit + 1])
@@ -105,8 +123,9 @@ class EventsListView(TenantAPIView):
     def _events(self, given: dict[str, str]) -> QuerySet[UsageEvent]:
         events = UsageEvent.objects.filter(organization_id=self.caller.organization_id)
         for dimension, values in usage_filters(given, self.caller.organization_id).items():
-            column = COLUMNS[dimension]
-            events = events.filter(**{f"{column}__in": values})
+            events = events.filter(having(dimension, values))
+        if "trace_id" in given:
+            events = events.filter(of_trace(self.caller.organization_id, name_checked(given, "trace_id")))
         zone = ZoneInfo(self.organization().timezone)
         for name, lookup in (("from", "time__gte"), ("to", "time__lt")):
             edge = moment(given, name, zone)
@@ -150,7 +169,8 @@ def _shape(row: SpendRow, query: SpendQuery) -> dict[str, Any]:
             {
                 "start": max(start, query.start),
                 "end": min(end, query.end),
-                "group": dict(row.group),
+                "group": {name: None if value == OVERFLOW else value for name, value in row.group.items()},
+                "overflow": OVERFLOW in row.group.values(),
                 **asdict(row.spend),
             }
         ).data

@@ -1,8 +1,9 @@
 """What the query string of the usage API asks for, checked: every range is bounded, every name is known."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, TypeVar
@@ -20,12 +21,23 @@ from tenants.models import Organization, VirtualKey
 from tenants.selectors import team_parents
 from tenants.services import zone_checked
 from tenants.tree import subtree_ids
-from usage.questions import Dimension, Interval
+from usage.questions import (
+    Dimension,
+    Interval,
+    Misfit,
+    Question,
+    UnanswerableError,
+    is_dimension,
+    next_midnight,
+    source_of,
+    spans_of,
+)
 from usage.rollup import HOUR, bucket_size
 from usage.selectors import SpendQuery
 
 FILTERS = frozenset(dimension.value for dimension in Dimension)
 MAX_NAME = 200
+MAX_DIMENSIONS = 8  # of one question: grouped by and filtered by together
 MAX_RANGE = timedelta(days=5 * 366)
 MAX_INTERVALS = 2_000
 QUERY_MS = 5_000
@@ -56,7 +68,7 @@ def spend_query(given: Mapping[str, str], organization: Organization, now: datet
     interval = _choice(given, "interval", Interval)
     if interval is not None and (end - start) / _LENGTH[interval] > MAX_INTERVALS:
         raise invalid(Fault("/interval", "too_many", f"the range has more than {MAX_INTERVALS} of them"))
-    return SpendQuery(
+    query = SpendQuery(
         organization_id=organization.id,
         start=start,
         end=end,
@@ -65,12 +77,48 @@ def spend_query(given: Mapping[str, str], organization: Organization, now: datet
         interval=interval,
         group_by=_group_by(given.get("group_by", "")),
         filters=usage_filters(given, organization.id),
+        home=ZoneInfo(organization.timezone),
     )
+    if len(query.used) > MAX_DIMENSIONS:
+        raise invalid(Fault("/group_by", "too_many", f"at most {MAX_DIMENSIONS} dimensions are used at once"))
+    return _answerable(query, given, ZoneInfo(organization.timezone), now)
+
+
+def _answerable(query: SpendQuery, given: Mapping[str, str], home: ZoneInfo, now: datetime) -> SpendQuery:
+    """The query, where the sums that are kept answer it; Problem 422 otherwise.
+
+    Where they are kept by days, a range that ends within the running day is widened to the day's end: nothing is there
+    yet that would count too much.
+    """
+    try:
+        if source_of(query.used).hourly is None and query.end >= local_midnight(now.astimezone(home).date(), home):
+            query = replace(query, end=next_midnight(query.end, home))
+        spans_of(Question(query.start, query.end, query.zone, query.interval, query.used, home))
+    except UnanswerableError as error:
+        raise invalid(Fault(f"/{_misfit(error, query, given, home)}", error.misfit, str(error))) from error
+    return query
+
+
+def _misfit(error: UnanswerableError, query: SpendQuery, given: Mapping[str, str], home: ZoneInfo) -> str:
+    """The parameter that asks for what the sums do not tell."""
+    if error.misfit is Misfit.COMBINATION:
+        return "group_by" if query.group_by else next(iter(query.filters))
+    if error.misfit is Misfit.INTERVAL:
+        return "interval" if query.interval is Interval.HOUR else "timezone"
+    start_fits = next_midnight(query.start, home) == query.start
+    if start_fits and "to" in given:
+        return "to"
+    return "from" if "from" in given else "timezone"
+
+
+def dimension_parameters(given: Iterable[str]) -> frozenset[str]:
+    """The filters that may stand in a query string: every dimension, and of the tags those that it names."""
+    return FILTERS | {name for name in given if is_dimension(name)}
 
 
 def usage_filters(given: Mapping[str, str], organization_id: int) -> dict[str, list[str]]:
     """The values that usage may have in each dimension named. A team stands for itself and every team below it."""
-    filters: dict[str, list[str]] = {name: [name_checked(given, name)] for name in Dimension if name in given}
+    filters: dict[str, list[str]] = {name: [name_checked(given, name)] for name in given if is_dimension(name)}
     if Dimension.TEAM in filters:
         found = subtree_ids(team_parents(organization_id), [parse_id(given["team"]) or 0])
         if not found:
@@ -104,6 +152,11 @@ def moment(given: Mapping[str, str], name: str, zone: ZoneInfo) -> datetime | No
         raise invalid(Fault(f"/{name}", "invalid", detail)) from error
 
 
+def range_of(given: Mapping[str, str], organization: Organization, now: datetime) -> tuple[datetime, datetime]:
+    """[from, to) in UTC, from the beginning of the month up to now where nothing else is asked for."""
+    return _range(given, ZoneInfo(organization.timezone), now)
+
+
 def _zone(given: Mapping[str, str], organization: Organization) -> ZoneInfo:
     try:
         return ZoneInfo(zone_checked(given.get("timezone", organization.timezone)))
@@ -124,12 +177,12 @@ def _range(given: Mapping[str, str], zone: ZoneInfo, now: datetime) -> tuple[dat
     return start, end
 
 
-def _group_by(text: str) -> tuple[Dimension, ...]:
+def _group_by(text: str) -> tuple[str, ...]:
     names = text.split(",") if text else []
-    if len(set(names)) < len(names) or not set(names) <= set(Dimension):
-        supported = ", ".join(Dimension)
+    if len(set(names)) < len(names) or not all(map(is_dimension, names)):
+        supported = ", ".join((*Dimension, "tag.<name>"))
         raise invalid(Fault("/group_by", "invalid", f"names one or more of {supported}, with commas between them"))
-    return tuple(Dimension(name) for name in names)
+    return tuple(names)
 
 
 def _choice(given: Mapping[str, str], name: str, kind: type[_Choice]) -> _Choice | None:

@@ -7,14 +7,17 @@ from operator import or_
 
 from django.db.models import Q
 
-from analytics.filters import Asked, InvalidAddress
+from analytics.filters import DIMENSIONS, Asked, InvalidAddress
 from analytics.names import Directory
 from common.api import decode_cursor, encode_cursor
 from common.periods import Period
 from common.problems import Problem
+from usage.closing import closed_before
 from usage.models import Cube, UsageEvent
+from usage.questions import Dimension
 from usage.rollup import HOUR
 from usage.selectors import Spend, SpendQuery, total
+from usage.traces import having, of_trace
 
 PAGE_SIZE = 50
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,7 +40,9 @@ def event_page(
     if not spans:
         return EventPage([], "")
     within = reduce(or_, (Q(time__gte=span.start, time__lt=span.end) for span in spans))
-    found = UsageEvent.objects.filter(within, _matching(asked, directory), organization_id=organization_id)
+    found = UsageEvent.objects.filter(
+        within, _matching(organization_id, asked, directory), organization_id=organization_id
+    )
     if after is not None:
         time, event_id = after
         found = found.filter(Q(time__lt=time) | Q(time=time, event_id__lt=event_id))
@@ -51,10 +56,11 @@ def _spans(
     """Stretches of time that are sure to hold the next events. The cube knows the hours with matches, and each of its
     cells stands for at least one event, so that as many cells as events are wanted are enough.
 
-    It knows neither status nor single prices: with such a filter the whole range is walked, newest first.
+    It knows neither status nor single prices nor labels: with such a filter the whole range is walked, newest first.
+    Late events are in the cube when they were booked, so that a range that was closed is walked as a whole, too.
     """
     whole = asked.range.whole
-    if asked.status or asked.unpriced:
+    if whole.start < closed_before(organization_id) or _beyond_the_cube(asked):
         return [whole]
     cells = Cube.objects.filter(
         _of_filters(asked, directory), organization_id=organization_id, bucket__gte=whole.start, bucket__lt=whole.end
@@ -70,8 +76,18 @@ def _spans(
     return spans
 
 
-def _matching(asked: Asked, directory: Directory) -> Q:
+def _beyond_the_cube(asked: Asked) -> bool:
+    return bool(asked.status or asked.unpriced or asked.session or asked.trace or asked.filters.labels)
+
+
+def _matching(organization_id: int, asked: Asked, directory: Directory) -> Q:
     matching = _of_filters(asked, directory)
+    for name, value in asked.filters.labels.items():
+        matching &= having(DIMENSIONS[name], [value])
+    if asked.session:
+        matching &= having(Dimension.SESSION, [asked.session])
+    if asked.trace:
+        matching &= of_trace(organization_id, asked.trace)
     if asked.status:
         matching &= Q(status=asked.status)
     if asked.unpriced:
@@ -96,10 +112,11 @@ def _of_filters(asked: Asked, directory: Directory) -> Q:
 
 def events_total(*, organization_id: int, asked: Asked, directory: Directory) -> Spend | None:
     """What the listed events add up to, read from the rollups; None where those do not tell them apart."""
-    if asked.status or asked.unpriced:
+    if asked.status or asked.unpriced or asked.trace or (asked.session and asked.filters):
         return None
     span = asked.range.whole
-    return total(SpendQuery(organization_id, span.start, span.end, filters=asked.filters.values(directory)))
+    filters = {Dimension.SESSION.value: [asked.session]} if asked.session else asked.filters.values(directory)
+    return total(SpendQuery(organization_id, span.start, span.end, filters=filters))
 
 
 def event_at(*, organization_id: int, at: datetime, event_id: str) -> UsageEvent | None:

@@ -11,16 +11,25 @@ from django.http import QueryDict
 
 from analytics.names import Directory
 from analytics.ranges import RANGES, InvalidRange, Range, parse_interval, parse_range
-from usage.questions import Dimension, Interval
+from usage.dimensions import TAG, TAG_PREFIX
+from usage.questions import Dimension, Interval, is_dimension, source_of
 
-# Name in the address → dimension of usage.
-DIMENSIONS: Mapping[str, Dimension] = {
+# Name in the address → dimension of usage. The first ones every event has; the others are what callers may add.
+ALWAYS: Mapping[str, Dimension] = {
     "model": Dimension.MODEL,
     "provider": Dimension.PROVIDER,
     "team": Dimension.TEAM,
     "key": Dimension.VIRTUAL_KEY,
 }
-LABELS: Mapping[str, str] = {"model": "Model", "provider": "Provider", "team": "Team", "key": "Key"}
+LABELLED: Mapping[str, Dimension] = {
+    "customer": Dimension.CUSTOMER,
+    "feature": Dimension.FEATURE,
+    "agent": Dimension.AGENT,
+    "user": Dimension.USER,
+}
+DIMENSIONS: Mapping[str, Dimension] = {**ALWAYS, **LABELLED}
+LABELS: Mapping[str, str] = {name: name.capitalize() for name in DIMENSIONS}
+_ORDER = ("provider", "model", "team", "key", *LABELLED)
 STATUSES = ("ok", "error", "cancelled")
 MAX_NAME = 200
 
@@ -41,14 +50,23 @@ class Filters:
     model: str = ""
     team: int | None = None
     key: int | None = None
+    customer: str = ""
+    feature: str = ""
+    agent: str = ""
+    user: str = ""
 
     def __bool__(self) -> bool:
         return bool(self.parameters)
 
     @property
     def parameters(self) -> dict[str, str]:
-        given = {"provider": self.provider, "model": self.model, "team": self.team, "key": self.key}
+        given = {name: getattr(self, name) for name in _ORDER}
         return {name: str(value) for name, value in given.items() if value}
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Those by what callers add."""
+        return {name: value for name, value in self.parameters.items() if name in LABELLED}
 
     def values(self, directory: Directory) -> dict[str, list[str]]:
         """The filters as rollups know them."""
@@ -76,9 +94,13 @@ class Asked:
     by: str = "model"
     interval: Interval = Interval.DAY
     chosen_interval: str = ""
+    hours: bool = True  # whether the chart's sums are kept by the hour
     show: str = ""
     status: str = ""
     unpriced: bool = False
+    session: str = ""
+    trace: str = ""
+    tag: str = ""  # the tag whose values the overview breaks down
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -89,7 +111,7 @@ class Asked:
     def layout(self) -> dict[str, str]:
         by = {} if self.by == "model" else {"by": self.by}
         chosen = {"interval": self.chosen_interval} if self.chosen_interval else {}
-        return by | chosen | ({"show": self.show} if self.show else {})
+        return by | chosen | {name: value for name in ("show", "tag") if (value := getattr(self, name))}
 
     def url(self, path: str, **changes: Any) -> str:
         """The address of a page with the same range and filters, some of them changed; None drops one."""
@@ -107,25 +129,33 @@ def parse(parameters: QueryDict, *, directory: Directory, zone: ZoneInfo, now: d
     """Everything the pages understand, of which each uses its part; unknown parameters are ignored."""
     given = {name: parameters.get(name, "") for name in parameters}
     faults: list[str] = []
+    filters = Filters(
+        provider=_name("provider", given, faults),
+        model=_name("model", given, faults),
+        team=_id("team", given, directory.team_names, faults),
+        key=_id("key", given, directory.key_names, faults),
+        **{name: _name(name, given, faults) for name in LABELLED},
+    )
+    by = _choice("by", given, DIMENSIONS, faults) or "model"
+    hours = source_of(DIMENSIONS[name] for name in (by, *filters.parameters)).hourly is not None
     try:
         chosen = parse_range(given, now=now, zone=zone)
-        interval = parse_interval(given.get("interval", ""), chosen)
+        interval = parse_interval(given.get("interval", ""), chosen, hours=hours)
     except InvalidRange as error:
         raise InvalidAddress(str(error)) from error
     asked = Asked(
-        range=chosen,
-        filters=Filters(
-            provider=_name("provider", given, faults),
-            model=_name("model", given, faults),
-            team=_id("team", given, directory.team_names, faults),
-            key=_id("key", given, directory.key_names, faults),
-        ),
-        by=_choice("by", given, DIMENSIONS, faults) or "model",
+        range=chosen.whole_days if filters.labels else chosen,
+        filters=filters,
+        by=by,
         interval=interval,
         chosen_interval=given.get("interval", ""),
-        show=_choice("show", given, DIMENSIONS, faults),
+        hours=hours,
+        show=_choice("show", given, (*DIMENSIONS, TAG), faults),
+        tag=_tag(given, faults),
         status=_choice("status", given, STATUSES, faults),
         unpriced=given.get("unpriced", "") == "1",
+        session=_name("session", given, faults),
+        trace=_name("trace", given, faults),
     )
     if faults:
         raise InvalidAddress(*faults)
@@ -138,6 +168,14 @@ def _name(name: str, given: Mapping[str, str], faults: list[str]) -> str:
         faults.append(f"That is not the name of a {name}.")
         return ""
     return value
+
+
+def _tag(given: Mapping[str, str], faults: list[str]) -> str:
+    name = given.get(TAG, "")
+    if name and not is_dimension(TAG_PREFIX + name):
+        faults.append("That is not the name of a tag.")
+        return ""
+    return name
 
 
 def _id(name: str, given: Mapping[str, str], known: Mapping[int, str], faults: list[str]) -> int | None:

@@ -10,6 +10,7 @@ from tenants.selectors import team_tree
 from tenants.tree import Parents, ancestor_ids, in_tree_order, subtree_ids
 
 UNKNOWN = "(unknown)"
+NO_KEY = "(no key)"  # what belongs to a team alone, such as a flat fee; its key is 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Directory:
         return self.team_names.get(team_id, UNKNOWN)
 
     def key(self, key_id: int) -> str:
-        return self.key_names.get(key_id, UNKNOWN)
+        return self.key_names.get(key_id, UNKNOWN) if key_id else NO_KEY
 
     def below(self, team_id: int) -> frozenset[int]:
         """The team and every team under it."""

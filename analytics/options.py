@@ -1,10 +1,9 @@
 """What a reader can choose from on the pages of spend, and which budgets a choice is about. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analytics.figures import Part
-from analytics.filters import STATUSES, Asked, Filters
+from analytics.filters import LABELLED, LABELS, STATUSES, Asked, Filters
 from analytics.names import Directory
 from budgets.models import Scope
 from budgets.selectors import BudgetState
@@ -13,7 +12,7 @@ from usage.questions import Dimension
 _INDENT = "\N{NO-BREAK SPACE}" * 3
 
 
-def filter_choices(asked: Asked, directory: Directory, used: Mapping[Dimension, Sequence[str]]) -> list[dict[str, Any]]:
+def filter_choices(asked: Asked, directory: Directory, used: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
     """The select boxes of `components/filters.html`."""
     chosen = asked.filters
     return [
@@ -29,13 +28,14 @@ def filter_choices(asked: Asked, directory: Directory, used: Mapping[Dimension, 
     ]
 
 
-def names_of(parts: Iterable[Part]) -> dict[Dimension, list[str]]:
-    """The providers and models among the parts."""
-    pairs = {(part.provider, part.model) for part in parts}
-    return {
-        Dimension.PROVIDER: sorted({provider for provider, _ in pairs}),
-        Dimension.MODEL: sorted({model for _, model in pairs}),
-    }
+def label_choices(asked: Asked, used: Mapping[str, Sequence[str]], *names: str) -> list[dict[str, Any]]:
+    """The same of what callers may add (all of it, or the ones named), where there is such usage."""
+    chosen = asked.filters.labels
+    choices = [
+        _choice(name, LABELS[name], chosen.get(name, ""), _names(used[LABELLED[name]], chosen.get(name, "")))
+        for name in names or LABELLED
+    ]
+    return [choice for choice in choices if choice["options"]]
 
 
 def status_choices(asked: Asked) -> list[dict[str, Any]]:

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from analytics import palette
 from analytics.charts import Chart, SpendPoint, spend_over_time
 from analytics.figures import Compared, Part, grouped, total
-from analytics.filters import DIMENSIONS, LABELS, Asked
+from analytics.filters import ALWAYS, DIMENSIONS, LABELLED, LABELS, Asked
 from analytics.movers import Mover, movers
 from analytics.names import Directory
 from analytics.ranges import allowed_intervals, interval_starts
+from usage.dimensions import OVERFLOW, TAG, TAG_PREFIX, limit_of
 
 TOP_ROWS = 7
 _PLAIN = palette.Style(0)  # the tree of teams has no colours: its rows overlap
@@ -27,7 +29,8 @@ class Paths:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of a breakdown. `url` narrows the overview to it, `events_url` shows the events it is made of."""
+    """A line of a breakdown. `url` narrows the overview to it, `events_url` shows the events it is made of; both are
+    empty for what has no name, and for what lies beyond the limit of names."""
 
     id: str
     name: str
@@ -74,22 +77,34 @@ class Overview:
     interval_choices: list[Choice]
 
 
+Labelled = Mapping[str, Mapping[str, Compared]]
+
+
 def overview(
-    asked: Asked, *, parts: list[Part], points: Sequence[SpendPoint], directory: Directory, paths: Paths
+    asked: Asked,
+    *,
+    parts: list[Part],
+    labelled: Labelled,
+    points: Sequence[SpendPoint],
+    directory: Directory,
+    paths: Paths,
 ) -> Overview:
+    """`labelled`: name of a dimension → value → sums, for what callers added, where they did; "tag": the chosen one."""
     page = _Page(asked, directory, paths)
+    names = [*ALWAYS, *(name for name in LABELLED if labelled.get(name))]
+    tables = [*names, TAG] if labelled.get(TAG) else names
     return Overview(
         total=total(parts),
         chart=page.chart(points),
-        breakdowns=[page.breakdown(name, parts) for name in DIMENSIONS],
-        moved=page.moved(parts),
+        breakdowns=[page.breakdown(name, parts, labelled) for name in tables],
+        moved=page.moved(parts, labelled),
         by_choices=[
             Choice(LABELS[name], page.url(by=None if name == "model" else name), name == asked.by)
-            for name in DIMENSIONS
+            for name in dict.fromkeys((*names, asked.by))
         ],
         interval_choices=[
             Choice(each.value.capitalize(), page.url(interval=each.value), each == asked.interval)
-            for each in allowed_intervals(asked.range)
+            for each in allowed_intervals(asked.range, hours=asked.hours)
         ],
     )
 
@@ -121,29 +136,37 @@ class _Page:
             links=links,
         )
 
-    def moved(self, parts: list[Part]) -> list[Moved]:
+    def moved(self, parts: list[Part], labelled: Labelled) -> list[Moved]:
         """By the dimension of the chart, so that one change is never told twice."""
         name = self._asked.by
-        label, value = self._labels(name), _VALUES[name]
-        groups: dict[str, Compared] = grouped(parts, lambda part: label(value(part)))
-        links = {label(each): self._branch_url(name, each) for each in set(map(value, parts))}
+        label = self._labels(name)
+        if name in LABELLED:
+            values = list(labelled.get(name, {}))
+            groups: dict[str, Compared] = {label(value): compared for value, compared in labelled.get(name, {}).items()}
+        else:
+            of_part = _VALUES[name]
+            values = sorted(set(map(of_part, parts)))
+            groups = grouped(parts, lambda part: label(of_part(part)))
+        links = {label(each): self._branch_url(name, each) for each in values}
         drawn = palette.styles(name, groups)
         return [Moved(each, links[each.group], drawn[each.group]) for each in movers(groups.items())]
 
-    def breakdown(self, name: str, parts: list[Part]) -> Breakdown:
-        rows = self._tree(parts) if name == "team" else self._rows(name, parts)
+    def breakdown(self, name: str, parts: list[Part], labelled: Labelled) -> Breakdown:
+        if name == "team":
+            rows = self._tree(parts)
+        else:
+            rows = self._rows(name, labelled[name] if name in labelled else grouped(parts, _VALUES[name]))
         shown = rows if self._asked.show == name or len(rows) <= TOP_ROWS + 1 else rows[:TOP_ROWS]
         return Breakdown(
             name=name,
-            title=f"By {LABELS[name].lower()}",
+            title=f"By tag {self._asked.tag}" if name == TAG else f"By {name}",
             rows=shown,
             hidden=len(rows) - len(shown),
             all_url=self.url(show=name),
             fewer_url=self.url(show=None) if self._asked.show == name and len(rows) > TOP_ROWS + 1 else "",
         )
 
-    def _rows(self, name: str, parts: list[Part]) -> list[Row]:
-        groups = grouped(parts, _VALUES[name])
+    def _rows(self, name: str, groups: Mapping[str, Compared]) -> list[Row]:
         labels = {value: self._labels(name)(value) for value in groups}
         drawn = palette.styles(name, labels.values())
         return [
@@ -164,11 +187,12 @@ class _Page:
         ]
 
     def _row(self, name: str, value: str, label: str, compared: Compared, style: palette.Style, depth: int = 0) -> Row:
+        known = name != TAG and _has_page(value)
         return Row(
-            id=f"{name}-{value}",
+            id=f"{name}-{value or 'none'}" if value != OVERFLOW else f"{name}-other",
             name=label,
-            url=self.url(**{name: value}),
-            events_url=self._asked.url(self._paths.events, **{name: value}),
+            url=self.url(**{name: value}) if known else "",
+            events_url=self._asked.url(self._paths.events, **{name: value}) if known else "",
             style=style,
             depth=depth,
             compared=compared,
@@ -180,7 +204,7 @@ class _Page:
             return lambda value: self._directory.key(int(value))
         if name == "team":
             return self._branch_name
-        return str
+        return partial(label_of, name)
 
     def _branch_name(self, team_id: str) -> str:
         branch = self._branch(team_id)
@@ -192,9 +216,21 @@ class _Page:
 
     def _branch_url(self, name: str, value: str) -> str:
         if name != "team":
-            return self.url(**{name: value})
+            return self.url(**{name: value}) if _has_page(value) else ""
         branch = self._branch(value)
         return "" if branch == self._asked.filters.team else self.url(team=branch)
+
+
+def _has_page(value: str) -> bool:
+    """Whether pages can be filtered by a value: by none at all, or by the sum of all others, they cannot."""
+    return value not in {"", OVERFLOW}
+
+
+def label_of(name: str, value: str) -> str:
+    """How a value reads that callers made up."""
+    if value == OVERFLOW:
+        return f"Other values (beyond the first {limit_of(DIMENSIONS.get(name, TAG_PREFIX)):,} of the month)"
+    return value or f"(no {name})"
 
 
 _VALUES: Mapping[str, Callable[[Part], str]] = {

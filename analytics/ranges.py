@@ -1,7 +1,7 @@
 """The time range of a page: whole local days, what they are compared with, and how a chart cuts them. Pure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -51,6 +51,12 @@ class Range:
     @property
     def days(self) -> int:
         return (self.last - self.first).days + 1
+
+    @property
+    def whole_days(self) -> "Range":
+        """The range compared with whole days, for what is summed by the day only."""
+        end = max(self.before.end, local_midnight(self.before_last + _ONE_DAY, self.zone))
+        return replace(self, before=Period(self.before.start, min(end, self.whole.start)))
 
     @property
     def label(self) -> str:
@@ -161,9 +167,16 @@ def _same_distance(first: date, before_first: date, through: datetime, zone: Zon
     return (datetime.combine(before_first, time()) + passed).replace(tzinfo=zone).astimezone(UTC)
 
 
-def parse_interval(text: str, chosen: Range) -> Interval:
-    """The interval of the chart: as asked for, or the one that makes a readable number of bars."""
+def parse_interval(text: str, chosen: Range, *, hours: bool = True) -> Interval:
+    """The interval of the chart: as asked for, or the one that makes a readable number of bars.
+
+    `hours` says whether what is asked for is summed by the hour.
+    """
+    if text == Interval.HOUR and not hours:
+        raise InvalidRange("This combination is summed by whole days. Choose days or weeks, or fewer filters.")
     if not text:
+        if not hours and chosen.days <= 92:
+            return Interval.DAY
         return Interval.HOUR if chosen.days <= 2 else Interval.DAY if chosen.days <= 92 else Interval.WEEK
     if text not in INTERVALS:
         raise InvalidRange(f"A chart goes by {', '.join(INTERVALS)}.")
@@ -172,10 +185,10 @@ def parse_interval(text: str, chosen: Range) -> Interval:
     return Interval(text)
 
 
-def allowed_intervals(chosen: Range) -> list[Interval]:
+def allowed_intervals(chosen: Range, *, hours: bool = True) -> list[Interval]:
     """The intervals worth choosing for a range."""
     fits = {
-        Interval.HOUR: chosen.days <= MAX_HOURLY_DAYS,
+        Interval.HOUR: hours and chosen.days <= MAX_HOURLY_DAYS,
         Interval.DAY: chosen.days > 1,
         Interval.WEEK: chosen.days > MAX_HOURLY_DAYS,
     }

@@ -12,6 +12,7 @@ from django.db import connection
 from analytics.charts import SpendPoint
 from analytics.figures import Compared, Figures, Part
 from analytics.ranges import Range
+from usage.dimensions import OVERFLOW, TAG
 from usage.models import RollupDay
 from usage.questions import Dimension, Interval
 from usage.rollup import HOUR, bucket_size
@@ -28,7 +29,7 @@ def parts(*, organization_id: int, chosen: Range, filters: Filter) -> list[Part]
     """
     found: dict[tuple[int, int, str, str], Part] = {}
     for period, inside in ((chosen.whole, True), (chosen.before, False)):
-        query = SpendQuery(organization_id, period.start, period.end, group_by=_PART, filters=filters)
+        query = SpendQuery(organization_id, period.start, period.end, group_by=_PART, filters=filters, home=chosen.zone)
         for row in spend(query) if period.start < period.end else []:
             team_id, key_id, provider, model = row.group.values()
             key = (int(team_id), int(key_id), provider, model)
@@ -36,6 +37,24 @@ def parts(*, organization_id: int, chosen: Range, filters: Filter) -> list[Part]
             figures = _figures(row.spend)
             part.compared.add(Compared(now=figures) if inside else Compared(before=figures))
     return list(found.values())
+
+
+def labelled(*, organization_id: int, chosen: Range, filters: Filter, dimension: str) -> dict[str, Compared]:
+    """The range and the days before by what callers added, the dearest value first; "" is what has none.
+
+    Filtered, the days before are whole ones: such sums are kept by the day.
+    """
+    found: dict[str, Compared] = {}
+    compared = chosen.whole_days if filters else chosen
+    for period, inside in ((compared.whole, True), (compared.before, False)):
+        query = SpendQuery(
+            organization_id, period.start, period.end, group_by=(dimension,), filters=filters, home=chosen.zone
+        )
+        for row in spend(query) if period.start < period.end else []:
+            figures = _figures(row.spend)
+            group = found.setdefault(row.group[dimension], Compared())
+            group.add(Compared(now=figures) if inside else Compared(before=figures))
+    return found
 
 
 _PART = (Dimension.TEAM, Dimension.VIRTUAL_KEY, Dimension.PROVIDER, Dimension.MODEL)
@@ -48,7 +67,7 @@ def _figures(sums: Spend) -> Figures:
 
 
 def trend(
-    *, organization_id: int, dimension: Dimension, interval: Interval, chosen: Range, filters: Filter
+    *, organization_id: int, dimension: str, interval: Interval, chosen: Range, filters: Filter
 ) -> list[SpendPoint]:
     """Spend by interval of the range and value of the dimension. A week that began before the range begins with it."""
     # Hours that the clocks repeat stay two where hours of the zone are hours of UTC.
@@ -61,6 +80,7 @@ def trend(
         interval=interval,
         group_by=(dimension,),
         filters=filters,
+        home=chosen.zone,
     )
     return [
         SpendPoint(max(row.start or chosen.whole.start, chosen.whole.start), row.group[dimension], row.spend.cost)
@@ -68,23 +88,39 @@ def trend(
     ]
 
 
-def names_used(*, organization_id: int, chosen: Range) -> dict[Dimension, list[str]]:
-    """The providers and models with usage in the range, by name: what a filter can choose from."""
-    rows = (
-        RollupDay.objects.filter(
-            organization_id=organization_id,
-            dimension__in=[Dimension.PROVIDER, Dimension.MODEL],
-            day__gte=chosen.first,
-            day__lte=chosen.last,
+def names_used(*, organization_id: int, chosen: Range) -> dict[str, list[str]]:
+    """Dimension → its values in the range, the dearest first, at most CHOICES: what a filter can choose from."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT dimension, value FROM (SELECT dimension, value,"
+            "  row_number() OVER (PARTITION BY dimension ORDER BY sum(cost) DESC, value) AS place FROM usage_rollup_day"
+            "  WHERE organization_id = %s AND dimension = ANY(%s) AND day >= %s AND day <= %s"
+            "  AND value <> '' AND value <> %s GROUP BY dimension, value) AS ranked"
+            " WHERE place <= %s ORDER BY dimension, place",
+            [organization_id, list(_NAMED), chosen.first, chosen.last, OVERFLOW, CHOICES],
         )
-        .values_list("dimension", "value")
-        .distinct()
-        .order_by("value")
-    )
-    found: dict[Dimension, list[str]] = {Dimension.PROVIDER: [], Dimension.MODEL: []}
-    for dimension, value in rows:
-        found[Dimension(dimension)].append(value)
-    return found
+        found: dict[str, list[str]] = {dimension: [] for dimension in _NAMED}
+        for dimension, value in cursor.fetchall():
+            found[dimension].append(value)
+        return found
+
+
+def tag_names(*, organization_id: int, chosen: Range) -> list[str]:
+    """The tags with sums of their own in the months of the range."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT value FROM usage_value WHERE organization_id = %s AND dimension = %s"
+            " AND month >= date_trunc('month', %s::timestamp)::date AND month <= %s ORDER BY value",
+            [organization_id, TAG, chosen.before_first, chosen.last],
+        )
+        return [name for (name,) in cursor.fetchall()]
+
+
+CHOICES = 200
+_NAMED = tuple(
+    map(str, (Dimension.PROVIDER, Dimension.MODEL, Dimension.CUSTOMER, Dimension.FEATURE, Dimension.AGENT,
+              Dimension.USER))
+)  # fmt: skip
 
 
 def has_usage(organization_id: int) -> bool:

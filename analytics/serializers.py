@@ -31,7 +31,11 @@ class SpendSerializer(serializers.Serializer[Any]):
 class SpendRowSerializer(SpendSerializer):
     start = serializers.DateTimeField()
     end = serializers.DateTimeField()
-    group = serializers.DictField(child=serializers.CharField(), help_text="the value of every dimension grouped by")
+    group = serializers.DictField(
+        child=serializers.CharField(allow_blank=True, allow_null=True),
+        help_text='the value of every dimension grouped by; "" where none was reported, null beyond the limit',
+    )
+    overflow = serializers.BooleanField(help_text="whether it sums values beyond the limit of a dimension")
 
 
 SPEND = inline_serializer(

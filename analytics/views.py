@@ -1,9 +1,7 @@
 """The pages of spend: translate the address, ask the selectors, hand over to the pure modules, render."""
 
-from collections.abc import Callable
 from decimal import Decimal
-from functools import wraps
-from typing import Any, Concatenate
+from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -18,19 +16,22 @@ from django.views.decorators.http import require_safe
 from analytics import events as single
 from analytics import selectors
 from analytics.explain import PICO_DIGITS, explain, reason_in_words
-from analytics.filters import DIMENSIONS, LABELS, Asked, InvalidAddress, parse, range_links
+from analytics.figures import Compared
+from analytics.filters import DIMENSIONS, LABELLED, LABELS, Asked, range_links
 from analytics.names import Directory, directory
-from analytics.options import budgets_about, filter_choices, names_of, status_choices
-from analytics.overview import Paths
+from analytics.options import budgets_about, filter_choices, label_choices, status_choices
+from analytics.overview import Choice, Paths
 from analytics.overview import overview as overview_of
-from analytics.ranges import CUSTOM
+from analytics.page import frame, read, sensible
 from budgets.selectors import budget_states
 from common.display import compact
-from pricing.models import ListPrice
+from pricing.models import ListPrice, PriceRule
 from tenants.access import Access, organization_page
 from tenants.roles import Permission
+from usage.adjustments import adjustments_of, booked_sums
+from usage.dimensions import TAG, TAG_PREFIX
 from usage.models import UsageEvent
-from usage.questions import Dimension
+from usage.present import key_of, present_costs
 from usage.selectors import unpriced_models
 
 # What a caller may have said about an event, as it is called on its page.
@@ -46,29 +47,13 @@ _LABELS = {
     "authorization_id": "Authorization",
 }
 FIRST_USAGE = "first"  # what the overview of an organization without usage says it has seen
-Page = Callable[Concatenate[HttpRequest, Access, ...], HttpResponse]
-
-
-def _sensible(page: Page) -> Page:
-    """Answers an address that makes no sense with 422 and the reasons, as a page or, for HTMX, as a part of one."""
-
-    @wraps(page)
-    def view(request: HttpRequest, access: Access, **arguments: Any) -> HttpResponse:
-        try:
-            return page(request, access, **arguments)
-        except InvalidAddress as error:
-            part = bool(getattr(request, "htmx", False))
-            template = "analytics/_invalid.html" if part else "analytics/invalid.html"
-            return render(request, template, {"reasons": error.reasons}, status=422)
-
-    return view
 
 
 @require_safe
 @organization_page()
-@_sensible
+@sensible
 def overview(request: HttpRequest, access: Access) -> HttpResponse:
-    asked, names = _read(request, access)
+    asked, names = read(request, access)
     context = _overview(access, asked, names)
     if not context["page"].total.now.requests and not selectors.has_usage(access.organization.id):
         return render(request, "analytics/first_usage.html", _first_usage(access))
@@ -77,7 +62,7 @@ def overview(request: HttpRequest, access: Access) -> HttpResponse:
 
 @require_safe
 @organization_page()
-@_sensible
+@sensible
 def overview_live(request: HttpRequest, access: Access) -> HttpResponse:
     """The figures of the overview, when they are others than the ones the reader has; 204 when they are not."""
     seen = request.GET.get("seen", "")
@@ -86,7 +71,7 @@ def overview_live(request: HttpRequest, access: Access) -> HttpResponse:
         if selectors.has_usage(access.organization.id):
             response["HX-Refresh"] = "true"
         return response
-    asked, names = _read(request, access)
+    asked, names = read(request, access)
     if seen == _state(access, asked):
         return HttpResponse(status=204)
     return render(request, "analytics/_overview.html", _overview(access, asked, names))
@@ -94,20 +79,31 @@ def overview_live(request: HttpRequest, access: Access) -> HttpResponse:
 
 @require_safe
 @organization_page()
-@_sensible
+@sensible
 def events(request: HttpRequest, access: Access) -> HttpResponse:
-    asked, names = _read(request, access)
+    asked, names = read(request, access)
     cursor = request.GET.get("cursor", "")
     after = single.position_at(cursor) if cursor else None
     found = single.event_page(organization_id=access.organization.id, asked=asked, directory=names, after=after)
     path = reverse("event", kwargs={"org_slug": access.organization.slug})
-    only = {"status": asked.status or None, "unpriced": "1" if asked.unpriced else None}
-    context = _frame(access, asked, names, "events") | {
-        "filters": filter_choices(asked, names, _names_used(access, asked)) + status_choices(asked),
+    used = _names_used(access, asked)
+    present = present_costs(access.organization.id, found.events)
+    only = {
+        "status": asked.status or None,
+        "unpriced": "1" if asked.unpriced else None,
+        "session": asked.session or None,
+        "trace": asked.trace or None,
+    }
+    context = frame(access, asked, names, "events") | {
+        "filters": filter_choices(asked, names, used) + status_choices(asked),
+        "more_filters": label_choices(asked, used),
         "clear_url": asked.url(request.path, **dict.fromkeys(DIMENSIONS))
         if asked.filters or any(only.values())
         else "",
-        "events": [_event_row(event, names, asked.range.zone, path) for event in found.events],
+        "events": [
+            _event_row(event, names, asked.range.zone, path) | {"present": present[key_of(event)]}
+            for event in found.events
+        ],
         "total": single.events_total(organization_id=access.organization.id, asked=asked, directory=names),
         "described": _described(asked, names),
         "newest_url": asked.url(request.path, **only) if cursor else "",
@@ -131,17 +127,23 @@ def event(request: HttpRequest, access: Access) -> HttpResponse:
         raise Http404("No such event")
     zone = ZoneInfo(access.organization.timezone)
     price = ListPrice.objects.select_related("model__provider").filter(id=found.price_id or 0).first()
+    rule = PriceRule.objects.filter(organization=access.organization, id=found.rule_id or 0).first()
     context = {
         "nav": "events",
         "now": timezone.now(),
         "event": found,
         "row": _event_row(found, directory(access.organization), zone, request.path),
+        "present": present_costs(access.organization.id, [found])[key_of(found)],
+        "adjustments": list(adjustments_of(access.organization.id, event_time=found.time, event_id=found.event_id)),
         "received_at": found.received_at.astimezone(zone),
         "price": price,
-        "explanation": explain(found, price),
+        "rule": rule,
+        "saved": (found.list_cost or 0) - (found.cost or 0),
+        "paid_on_top": (found.cost or 0) - (found.list_cost or 0),
+        "explanation": explain(found, price, rule.as_rule() if rule else None),
         "reason": reason_in_words(found.unpriced_reason) if found.cost is None else None,
         "reported": None if found.reported_cost is None else Decimal(found.reported_cost).scaleb(-PICO_DIGITS),
-        "labels": [(label, value) for name, label in _LABELS.items() if (value := getattr(found, name))],
+        "labels": _labels(access, found),
         "tags": sorted((found.tags or {}).items()),
         "zone": zone.key,
     }
@@ -150,9 +152,9 @@ def event(request: HttpRequest, access: Access) -> HttpResponse:
 
 @require_safe
 @organization_page()
-@_sensible
+@sensible
 def unpriced(request: HttpRequest, access: Access) -> HttpResponse:
-    asked, names = _read(request, access)
+    asked, names = read(request, access)
     span, zone = asked.range.whole, asked.range.zone
     found = unpriced_models(organization_id=access.organization.id, start=span.start, end=span.end)
     path = reverse("events", kwargs={"org_slug": access.organization.slug})
@@ -165,7 +167,7 @@ def unpriced(request: HttpRequest, access: Access) -> HttpResponse:
         }
         for usage in found
     ]
-    context = _frame(access, asked, names, "unpriced") | {
+    context = frame(access, asked, names, "unpriced") | {
         "rows": rows,
         "requests": sum(usage.requests for usage in found),
         "events_url": asked.url(path, unpriced="1"),
@@ -173,36 +175,25 @@ def unpriced(request: HttpRequest, access: Access) -> HttpResponse:
     return render(request, "analytics/unpriced.html", context)
 
 
-def _read(request: HttpRequest, access: Access) -> tuple[Asked, Directory]:
-    names = directory(access.organization)
-    zone = ZoneInfo(access.organization.timezone)
-    return parse(request.GET, directory=names, zone=zone, now=timezone.now()), names
+def _labels(access: Access, event: UsageEvent) -> list[tuple[str, str, str]]:
+    """What the caller said about the event: name, value and the page of everything with that value, if there is one."""
+    where = {"org_slug": access.organization.slug}
+    pages = {
+        "trace_id": ("trace", "id"),
+        "session": ("traces", "session"),
+        "end_user": ("overview", "user"),
+        **{name: ("overview", name) for name in ("customer", "feature", "agent")},
+    }
+    urls = {
+        column: f"{reverse(page, kwargs=where)}?{urlencode({name: getattr(event, column)})}"
+        for column, (page, name) in pages.items()
+    }
+    return [(label, value, urls.get(name, "")) for name, label in _LABELS.items() if (value := getattr(event, name))]
 
 
 def _paths(access: Access) -> Paths:
     where = {"org_slug": access.organization.slug}
     return Paths(*(reverse(name, kwargs=where) for name in ("overview", "events", "unpriced")))
-
-
-def _frame(access: Access, asked: Asked, names: Directory, nav: str) -> dict[str, Any]:
-    """What the pages of spend have in common."""
-    path = reverse(nav, kwargs={"org_slug": access.organization.slug})
-    layout = asked.layout if nav == "overview" else {}
-    return {
-        "nav": nav,
-        "now": timezone.now(),
-        "asked": asked,
-        "zone": asked.range.zone.key,
-        "ranges": range_links(asked, path, **{k: v for k, v in layout.items() if k != "interval"}),
-        "custom_dates": asked.range.name == CUSTOM,
-        # The filter form carries the range along, the form of dates the filters.
-        "keep": list((asked.range.parameters | layout).items()),
-        "carried": list((asked.filters.parameters | layout).items()),
-        "described": asked.filters.described(names),
-        "versus": f"vs {asked.range.before_label}",
-        "path": path,
-        "clear_url": asked.url(path, **layout, **dict.fromkeys(DIMENSIONS)) if asked.filters else "",
-    }
 
 
 def _overview(access: Access, asked: Asked, names: Directory) -> dict[str, Any]:
@@ -216,14 +207,20 @@ def _overview(access: Access, asked: Asked, names: Directory) -> dict[str, Any]:
         chosen=asked.range,
         filters=filters,
     )
-    page = overview_of(asked, parts=found, points=points, directory=names, paths=paths)
+    used, tags = _names_used(access, asked), selectors.tag_names(organization_id=organization_id, chosen=asked.range)
+    labelled = _labelled(organization_id, asked, filters, used, tags)
+    page = overview_of(asked, parts=found, labelled=labelled, points=points, directory=names, paths=paths)
     state, shown = _state(access, asked), page.total.now
-    # Without a filter the parts name everything there is to filter by.
-    used = _names_used(access, asked) if asked.filters else names_of(found)
-    return _frame(access, asked, names, "overview") | {
+    return frame(access, asked, names, "overview") | {
         "filters": filter_choices(asked, names, used),
+        "more_filters": label_choices(asked, used),
         "page": page,
         "by_label": LABELS[asked.by],
+        "tag_choices": [
+            Choice(tag, asked.url(paths.overview, **(asked.layout | {"tag": tag})), tag == asked.tag) for tag in tags
+        ],
+        "adjusted": None if asked.filters else booked_sums(**_span(access, asked)),
+        "adjustments_url": asked.url(reverse("adjustments", kwargs={"org_slug": access.organization.slug})),
         "errors_hint": f"{compact(shown.errors)} of {compact(shown.requests)}" if shown.errors else "None failed",
         "unpriced_hint": "Missing from the spend" if shown.unpriced else "Everything has a price",
         "events_url": asked.url(paths.events),
@@ -235,6 +232,22 @@ def _overview(access: Access, asked: Asked, names: Directory) -> dict[str, Any]:
     }
 
 
+def _labelled(
+    organization_id: int, asked: Asked, filters: selectors.Filter, used: dict[str, list[str]], tags: list[str]
+) -> dict[str, dict[str, Compared]]:
+    """The sums by what callers added, where they did."""
+    wanted = {name: str(dimension) for name, dimension in LABELLED.items() if used[dimension]}
+    if asked.tag in tags:
+        wanted[TAG] = TAG_PREFIX + asked.tag
+    found = {
+        name: selectors.labelled(
+            organization_id=organization_id, chosen=asked.range, filters=filters, dimension=dimension
+        )
+        for name, dimension in wanted.items()
+    }
+    return {name: values for name, values in found.items() if set(values) - {""}}
+
+
 def _state(access: Access, asked: Asked) -> str:
     """Changes with every event that is settled into the range, and every hour, when the comparison moves on."""
     span = asked.range
@@ -242,12 +255,18 @@ def _state(access: Access, asked: Asked) -> str:
     return f"{state}-{span.before.end:%d%H}"
 
 
-def _names_used(access: Access, asked: Asked) -> dict[Dimension, list[str]]:
+def _span(access: Access, asked: Asked) -> dict[str, Any]:
+    whole = asked.range.whole
+    return {"organization_id": access.organization.id, "start": whole.start, "end": whole.end}
+
+
+def _names_used(access: Access, asked: Asked) -> dict[str, list[str]]:
     return selectors.names_used(organization_id=access.organization.id, chosen=asked.range)
 
 
 def _described(asked: Asked, names: Directory) -> list[str]:
-    more = [f"Status {asked.status}"] if asked.status else []
+    more = [f"{label} {value}" for label, value in (("Status", asked.status), ("Session", asked.session)) if value]
+    more += [f"Trace {asked.trace}"] if asked.trace else []
     return asked.filters.described(names) + more + (["Unpriced only"] if asked.unpriced else [])
 
 

@@ -33,11 +33,13 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "body-too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The content type is not supported"),
     "validation-error": (422, "Request is not valid"),
+    "price-implausible": (422, "The price is so far from known ones that it must be confirmed"),
     "url-not-allowed": (422, "The URL is not allowed"),
     "precondition-required": (428, "Say which version you mean to change"),
     "rate-limited": (429, "Too many requests"),
     "internal-error": (500, "Something went wrong on our side"),
     "unavailable": (503, "Not available right now"),
+    "ingestion-overloaded": (503, "More usage is waiting than can be taken in"),
 }
 
 

@@ -5,7 +5,7 @@ an endpoint hands them to `take_in` and says nothing but the answer.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -13,7 +13,10 @@ from common.ids import parse_id
 from common.problems import Fault, Problem
 from ingest import inbox, schema, wake
 from ingest.formats.base import Decoded
-from pricing.resolve import price_book
+from ingest.limits import admit
+from ingest.turned_away import DUPLICATE, turned_away
+from pricing.charge import charge
+from pricing.resolve import book_of
 from tenants.access import organization_scope
 from tenants.authentication import Caller
 from tenants.models import VirtualKey
@@ -30,14 +33,27 @@ class TakenIn:
     accepted: int
     duplicates: int
     warnings: list[dict[str, str]] = field(default_factory=list)
+    # Where the caller stands with its quotas; for the answer.
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 def take_in(*, caller: Caller, decoded: Decoded, source: str, now: datetime) -> TakenIn:
     """Stores a batch, all or nothing; durable when it returns, or with the transaction it is called in.
 
     `source` names the format or tool the usage came by, such as "native" or "otlp". Problem 422 with every fault,
-    Problem 409 `event-conflict` for an id that is known with other content.
+    Problem 409 `event-conflict` for an id that is known with other content, Problem 429 when the caller's quota is used
+    up, Problem 503 when the inbox is full.
     """
+    admission = admit(caller, len(decoded.events), now)
+    try:
+        taken = _stored(caller, decoded, source, now)
+    except Problem as problem:
+        problem.headers |= admission.headers
+        raise
+    return replace(taken, headers=admission.headers)
+
+
+def _stored(caller: Caller, decoded: Decoded, source: str, now: datetime) -> TakenIn:
     try:
         wires, events = schema.parse_events(decoded.events, pointers=decoded.pointers, now=now, clean=decoded.clean)
     except schema.InvalidEventsError as error:
@@ -46,7 +62,14 @@ def take_in(*, caller: Caller, decoded: Decoded, source: str, now: datetime) -> 
     accepted = inbox.accept(organization_id=caller.organization_id, events=by_key, source=source, now=now)
     if accepted.accepted:
         wake.after_commit()
-    return TakenIn(accepted.accepted, accepted.duplicates, _cost_warnings(events, decoded.pointers))
+    if accepted.duplicates:
+        turned_away.note(
+            organization_id=caller.organization_id, source=source, credential_id=caller.credential_id,
+            reason=DUPLICATE, now=now, events=accepted.duplicates,
+        )  # fmt: skip
+    return TakenIn(
+        accepted.accepted, accepted.duplicates, _cost_warnings(caller.organization_id, events, decoded.pointers)
+    )
 
 
 def _by_key(
@@ -92,25 +115,26 @@ def _refused(error: schema.InvalidEventsError) -> Problem:
     return Problem("validation-error", error.summary, errors=error.faults)
 
 
-def _cost_warnings(events: Sequence[Reported], pointers: Sequence[str]) -> list[dict[str, str]]:
-    """Where the provider's figure and ours differ by over a hundredth. Both are stored; neither replaces the other."""
+def _cost_warnings(organization_id: int, events: Sequence[Reported], pointers: Sequence[str]) -> list[dict[str, str]]:
+    """Where the provider's figure and ours differ by over a hundredth. Both are stored; neither replaces the other.
+
+    Providers report what their list says, so that is what theirs is held against, until the organization has a price
+    of its own for the model: then whoever reports a cost is expected to know it.
+    """
     priced = [
         (event, pointer) for event, pointer in zip(events, pointers, strict=True) if event.reported_cost is not None
     ]
     if not priced:
         return []
-    book = price_book()
+    with organization_scope(organization_id):
+        book = book_of(organization_id)
     warnings = []
     for event, pointer in priced:
-        rate = book.resolve(event.provider, event.model, event.service_tier, event.time).rate
-        ours = rate.cost(event.buckets) if rate is not None and event.cache == "miss" else None
+        found = book.resolve(event.provider, event.model, event.service_tier, event.time)
+        ours = charge(found, event.buckets, event.cache).cost if event.cache == "miss" else None
         theirs = Decimal(event.reported_cost or 0) / 1000
         if ours is not None and abs(theirs - ours) > COST_TOLERANCE * max(Decimal(ours), theirs):
-            warnings.append(
-                {
-                    "pointer": f"{pointer}/cost",
-                    "code": "cost_differs",
-                    "detail": "differs from the list price by over 1 %",
-                }
-            )
+            price = "list price" if found.rule_id is None else "price your organization pays"
+            detail = f"differs from the {price} by over 1 %"
+            warnings.append({"pointer": f"{pointer}/cost", "code": "cost_differs", "detail": detail})
     return warnings

@@ -32,13 +32,19 @@ REMEMBERED_NAMES = 20_000
 
 
 class Resolution(NamedTuple):
-    """Canonical names as far as they are known. `rate` or `reason` is set, never both."""
+    """Canonical names as far as they are known. `rate` or `reason` is set, never both.
+
+    `rate` is the list price. Where a rule of an organization's own price book applies (`pricing.organization_book`),
+    `contract` is what the organization pays instead and `rule_id` names the rule; else both are None.
+    """
 
     provider: str
     model: str
     price_id: int | None = None
     rate: Rate | None = None
     reason: str | None = None
+    contract: Rate | None = None
+    rule_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,9 @@ class ProviderEntry:
     models: Sequence[ModelEntry]  # in the order in which matches are tried
 
 
-class _Period(NamedTuple):
+class PricePeriod(NamedTuple):
+    """One price from its date on; `windows` differ from it by the hour of the day."""
+
     resolution: Resolution
     windows: tuple[tuple[int, int, Resolution], ...]  # seconds after midnight UTC: from, until
 
@@ -76,10 +84,16 @@ class _Period(NamedTuple):
         return self.resolution
 
 
-class _Timeline(NamedTuple):
+class Timeline(NamedTuple):
+    """Everything one name and tier ever cost: `periods` begin at `starts` (ascending), `before` is what came first."""
+
     starts: list[datetime]
-    periods: list[_Period]
+    periods: list[PricePeriod]
     before: Resolution
+
+    def period_at(self, moment: datetime) -> PricePeriod:
+        index = bisect_right(self.starts, moment)
+        return self.periods[index - 1] if index else PricePeriod(self.before, ())
 
     def at(self, moment: datetime) -> Resolution:
         index = bisect_right(self.starts, moment)
@@ -93,20 +107,21 @@ class PriceBook:
         self.version = version
         self._providers = {provider.id: provider for provider in providers}
         self._indexes: dict[str, ModelIndex] = {}
-        self._timelines: dict[tuple[str, str, str], _Timeline] = {}
+        self._timelines: dict[tuple[str, str, str], Timeline] = {}
 
     def resolve(self, provider: str, model: str, tier: str, at: datetime) -> Resolution:
         """`provider` and `model` as the caller wrote them; `at` is the aware time of the call."""
         key = (provider, model, tier)
         timeline = self._timelines.get(key)
         if timeline is None:
-            timeline = self._find(provider, model, tier)
+            timeline = self.timeline(provider, model, tier)
             if len(self._timelines) >= REMEMBERED_NAMES:
                 self._timelines = {}
             self._timelines[key] = timeline
         return timeline.at(at)
 
-    def _find(self, provider: str, model: str, tier: str) -> _Timeline:
+    def timeline(self, provider: str, model: str, tier: str) -> Timeline:
+        """All prices of a name at once, found anew; `resolve` remembers them."""
         vendor, name = normalize(provider, model)
         if vendor not in self._providers:
             return _always(Resolution(vendor, name, reason=UNKNOWN_PROVIDER))
@@ -130,11 +145,11 @@ class PriceBook:
         return self._indexes[provider.id]
 
 
-def _always(resolution: Resolution) -> _Timeline:
-    return _Timeline([], [], resolution)
+def _always(resolution: Resolution) -> Timeline:
+    return Timeline([], [], resolution)
 
 
-def _timeline(vendor: str, model: ModelEntry, tier: str) -> _Timeline:
+def _timeline(vendor: str, model: ModelEntry, tier: str) -> Timeline:
     unpriced = Resolution(vendor, model.name)
     prices = model.prices.get(tier, ())
     if not any(model.prices.values()):
@@ -143,14 +158,14 @@ def _timeline(vendor: str, model: ModelEntry, tier: str) -> _Timeline:
         return _always(unpriced._replace(reason=NO_TIER_PRICE))
     # Before its first price a tier was sold already, at a price nobody recorded; the model itself was not.
     before = BEFORE_FIRST_PRICE if tier == STANDARD else NO_TIER_PRICE
-    return _Timeline(
+    return Timeline(
         [price.effective_from for price in prices],
         [_period(unpriced, price) for price in prices],
         unpriced._replace(reason=before),
     )
 
 
-def _period(unpriced: Resolution, price: PriceEntry) -> _Period:
+def _period(unpriced: Resolution, price: PriceEntry) -> PricePeriod:
     terms = price.terms
     windows = tuple(
         (
@@ -160,7 +175,12 @@ def _period(unpriced: Resolution, price: PriceEntry) -> _Period:
         )
         for window in terms.windows
     )
-    return _Period(_resolution(unpriced, price.id, terms.units, terms.tiers, terms.extras), windows)
+    return PricePeriod(_resolution(unpriced, price.id, terms.units, terms.tiers, terms.extras), windows)
+
+
+def rate_at(terms: Terms, moment: datetime) -> Rate | None:
+    """The rate of a price at a moment of its time: some differ by the hour of the day. None: events cannot tell it."""
+    return _period(Resolution("", ""), PriceEntry(0, moment, terms)).at(moment).rate
 
 
 def _resolution(unpriced: Resolution, price_id: int, units: Units, tiers: list[Tier], extras: Units) -> Resolution:

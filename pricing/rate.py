@@ -19,6 +19,7 @@ NO_UNIT_PRICE = "no_unit_price"
 AMOUNT_OUT_OF_RANGE = "amount_out_of_range"
 
 LARGEST_AMOUNT = 2**63 - 1  # what a bigint column holds: 9.2 billion USD
+_EXACT = 120  # digits: more than a price, a factor and a quantity have together
 _NANO_DIGITS = 3  # an integer price per million tokens in 10^-3 USD is one in nano-USD per token
 
 # Where each bucket's price is looked for. A part without its own price is billed like the whole it belongs to:
@@ -38,6 +39,14 @@ PRICED_BY: dict[str, tuple[str, ...]] = {
 }
 
 
+# The same for every unit a price may name, containers included.
+UNIT_PRICED_BY: dict[str, tuple[str, ...]] = {
+    **PRICED_BY,
+    "input": ("input",),
+    "cache_write": ("cache_write", "cache_write_5m", "input"),
+}
+
+
 class Line(NamedTuple):
     """One addend of a cost, for people who ask where a figure comes from. `amount` is exact, in USD."""
 
@@ -50,12 +59,23 @@ class Line(NamedTuple):
 class Rate:
     """The price of every bucket, scaled to integers. Immutable after construction, safe to share."""
 
-    __slots__ = ("_base", "_divisor", "_gaps", "_scale", "_tiers")
+    __slots__ = ("_base", "_divisor", "_gaps", "_scale", "_terms", "_tiers")
 
-    def __init__(self, units: Units, tiers: Sequence[Tier] = (), *, unknown: frozenset[str] = frozenset()) -> None:
-        """`units` and `tiers` as in `pricing.terms`; `unknown` are buckets that must not be priced from them."""
+    def __init__(
+        self,
+        units: Units,
+        tiers: Sequence[Tier] = (),
+        *,
+        unknown: frozenset[str] = frozenset(),
+        factor: Decimal = Decimal(1),
+    ) -> None:
+        """`units` and `tiers` as in `pricing.terms`; `unknown` are buckets that must not be priced from them.
+
+        `factor` multiplies every price, exactly: a discount is part of the rate, so that its cost is rounded once.
+        """
+        self._terms = units, tiers, unknown, factor
         levels = [(-1, units), *((tier["above_input_tokens"], tier["units"]) for tier in tiers)]
-        prices = [(above, [_price(bucket, level, unknown) for bucket in BUCKETS]) for above, level in levels]
+        prices = [(above, [_price(bucket, level, unknown, factor) for bucket in BUCKETS]) for above, level in levels]
         self._scale = max(_NANO_DIGITS, *(_digits(price) for _, row in prices for price in row))
         self._divisor = 10 ** (self._scale - _NANO_DIGITS)
         self._gaps = tuple(
@@ -64,11 +84,14 @@ class Rate:
             # No price per request means that requests are free; every other absence means that nobody knows.
             if bucket != "requests" and any(row[index] is None for _, row in prices)
         )
-        scaled = [
-            (above, tuple(int((price or Decimal()).scaleb(self._scale)) for price in row)) for above, row in prices
-        ]
+        scaled = [(above, tuple(_integer(price, self._scale) for price in row)) for above, row in prices]
         self._base = scaled[0][1]
         self._tiers = tuple(sorted(scaled[1:], reverse=True))
+
+    def times(self, factor: Decimal) -> "Rate":
+        """This rate with every price multiplied."""
+        units, tiers, unknown, own = self._terms
+        return Rate(units, tiers, unknown=unknown, factor=exact_product(own, factor))
 
     def cost(self, buckets: Buckets) -> int | None:
         """Nano-USD, rounded half-even once; None when it cannot be known (`why_unpriced` says why)."""
@@ -90,7 +113,8 @@ class Rate:
 
     def lines(self, buckets: Buckets) -> list[Line]:
         """The addends of the cost, unrounded; buckets without a price are left out."""
-        prices = (Decimal(price).scaleb(-self._scale) for price in self._prices(buckets))
+        with localcontext(prec=_EXACT):
+            prices = [Decimal(price).scaleb(-self._scale) for price in self._prices(buckets)]
         return [
             Line(bucket, quantity, price, _usd(quantity, price))
             for index, (bucket, quantity, price) in enumerate(zip(BUCKETS, buckets, prices, strict=True))
@@ -111,21 +135,31 @@ def served_from_own_cache(cache: str | None) -> bool:
     return cache in OWN_CACHE_OUTCOMES
 
 
-def _price(bucket: str, units: Units, unknown: frozenset[str]) -> Decimal | None:
+def exact_product(amount: Decimal, factor: Decimal) -> Decimal:
+    """Without the 28 digits that Decimal stops at by default."""
+    with localcontext(prec=_EXACT):
+        return amount * factor
+
+
+def _price(bucket: str, units: Units, unknown: frozenset[str], factor: Decimal) -> Decimal | None:
     if bucket in unknown:
         return None
-    for unit in PRICED_BY[bucket]:
-        if unit in units:
-            amount = units[unit]
-            return None if amount is None else Decimal(amount)
-    return None
+    unit = next((unit for unit in PRICED_BY[bucket] if unit in units), None)
+    amount = None if unit is None else units[unit]
+    return None if amount is None else exact_product(Decimal(amount), factor)
 
 
 def _usd(quantity: int, usd_per_million: Decimal) -> Decimal:
-    with localcontext(prec=80):  # more digits than both factors can have together
+    with localcontext(prec=_EXACT):
         return (quantity * usd_per_million).scaleb(-6)
 
 
+def _integer(price: Decimal | None, scale: int) -> int:
+    with localcontext(prec=_EXACT):
+        return int((price or Decimal()).scaleb(scale))
+
+
 def _digits(price: Decimal | None) -> int:
-    exponent = (price or Decimal()).normalize().as_tuple().exponent
+    with localcontext(prec=_EXACT):
+        exponent = (price or Decimal()).normalize().as_tuple().exponent
     return -exponent if isinstance(exponent, int) else 0

@@ -83,7 +83,8 @@ def forget_proofs() -> None:
 
 
 def _bearer(request: HttpRequest) -> str:
-    scheme, _, text = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    header: str = request.META.get("HTTP_AUTHORIZATION", "")
+    scheme, _, text = header.partition(" ")
     if scheme.lower() != "bearer":
         raise unauthenticated()
     return text.strip()

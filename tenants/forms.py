@@ -17,8 +17,8 @@ from tenants.zones import zone_choices
 GRACE_CHOICES = [(0, "None: it stops now"), (1, "1 hour"), (24, "1 day"), (72, "3 days"), (168, "7 days")]
 ROLE_WORDS = {
     Role.OWNER: "Owner: everything, including other owners",
-    Role.ADMIN: "Admin: keys, teams, members, budgets and settings",
-    Role.FINANCE: "Finance: budgets and alert channels",
+    Role.ADMIN: "Admin: keys, teams, members, budgets, prices and settings",
+    Role.FINANCE: "Finance: budgets, prices and alert channels",
     Role.MANAGER: "Manager: keys of their own teams",
     Role.VIEWER: "Viewer: sees spend, changes nothing",
 }

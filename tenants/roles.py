@@ -15,6 +15,7 @@ class Permission(StrEnum):
     VIEW = "view"
     ISSUE_KEYS = "issue_keys"
     EDIT_BUDGETS = "edit_budgets"
+    EDIT_PRICES = "edit_prices"
     EDIT_TEAMS = "edit_teams"
     IMPORT_USAGE = "import_usage"
     RECONCILE = "reconcile"
@@ -30,6 +31,7 @@ _GRANTS: dict[Role, frozenset[Permission]] = {
         {
             Permission.VIEW,
             Permission.EDIT_BUDGETS,
+            Permission.EDIT_PRICES,
             Permission.EDIT_CHANNELS,
             Permission.IMPORT_USAGE,
             Permission.RECONCILE,

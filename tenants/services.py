@@ -56,11 +56,16 @@ def audit_record(
         organization_id=organization_id,
         at=now,
         actor_type=_actor_type(actor),
-        actor=actor.email if isinstance(actor, User) else (actor.hint if actor is not None else "costhub"),
+        actor=actor_name(actor),
         action=action,
         target=f"{target._meta.model_name}:{target.pk}",
         facts=facts,
     )
+
+
+def actor_name(actor: User | Credential | None) -> str:
+    """A person's address, a credential's hint, or our own name: text that outlives what it names."""
+    return actor.email if isinstance(actor, User) else (actor.hint if actor is not None else "costhub")
 
 
 def _actor_type(actor: User | Credential | None) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet, Sum
 
 from common.db import server_cursor
 from common.ids import new_id
@@ -62,6 +62,34 @@ def adjustments_of(organization_id: int, *, event_time: datetime, event_id: str)
     return Adjustment.objects.filter(
         organization_id=organization_id, event_time=event_time, event_id=event_id
     ).order_by("id")
+
+
+def booked_between(
+    *, organization_id: int, start: datetime, end: datetime, kind: str = "", before: tuple[datetime, int] | None = None
+) -> QuerySet[Adjustment]:
+    """What counts in [start, end), of one kind or of all, the newest first; `before`: only what comes after this
+    (time of booking, id) in that order."""
+    found = Adjustment.objects.filter(organization_id=organization_id, booked_at__gte=start, booked_at__lt=end)
+    if kind:
+        found = found.filter(kind=kind)
+    if before is not None:
+        booked_at, row_id = before
+        found = found.filter(booked_at__lte=booked_at).filter(Q(booked_at__lt=booked_at) | Q(id__lt=row_id))
+    return found.order_by("-booked_at", "-id")
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """How many adjustments, and what they add up to in nano-USD."""
+
+    number: int
+    cost: int
+
+
+def booked_sums(*, organization_id: int, start: datetime, end: datetime, kind: str = "") -> Booked:
+    found = booked_between(organization_id=organization_id, start=start, end=end, kind=kind)
+    sums = found.order_by().aggregate(number=Count("id"), cost=Sum("cost"))
+    return Booked(sums["number"], int(sums["cost"] or 0))
 
 
 def corrections_book(

@@ -8,13 +8,12 @@ NULLs among the numbers: -1 and 0 stand for what is not known, and the INSERT tu
 import struct
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import msgspec
-import psycopg
 from psycopg.adapt import Buffer, Dumper
 from psycopg.pq import Format
 
+from common.db import server_cursor
 from usage.records import Charged, Reported
 from usage.tables import INCOMING_COLUMNS, INCOMING_NAMES, INCOMING_NUMBERS
 
@@ -50,7 +49,10 @@ class PackedRows:
         self.content = content
 
 
-class _PackedRowsDumper(Dumper):
+NO_ROWS = PackedRows(b"")
+
+
+class PackedRowsDumper(Dumper):
     format = Format.BINARY
     oid = 0
 
@@ -58,11 +60,11 @@ class _PackedRowsDumper(Dumper):
         return obj.content
 
 
-def packed(cursor: "psycopg.Cursor[Any]", charged: Sequence[Charged]) -> PackedRows:
-    """The events as a parameter of this cursor's next statement."""
-    cursor.execute("SELECT oid FROM pg_type WHERE typname = 'usage_incoming'")
-    (row_type,) = cursor.fetchone() or (0,)
-    cursor.adapters.register_dumper(PackedRows, _PackedRowsDumper)
+def packed(charged: Sequence[Charged]) -> PackedRows:
+    """The events as one parameter of type usage_incoming[]."""
+    with server_cursor() as cursor:
+        cursor.execute("SELECT oid FROM pg_type WHERE typname = 'usage_incoming'")
+        (row_type,) = cursor.fetchone() or (0,)
     return PackedRows(pack_rows(charged, row_type))
 
 

@@ -47,8 +47,20 @@ def is_dimension(name: str) -> bool:
     return name in set(Dimension) or _TAG.fullmatch(name) is not None
 
 
+class Misfit(StrEnum):
+    """What about a question does not fit the sums that are kept."""
+
+    COMBINATION = "cannot_be_combined"
+    INTERVAL = "kept_by_days"
+    RANGE = "whole_days_only"
+
+
 class UnanswerableError(Exception):
     """The sums that are kept cannot answer this exactly; the message says what could be asked instead."""
+
+    def __init__(self, misfit: Misfit, message: str) -> None:
+        self.misfit = misfit
+        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +113,8 @@ def source_of(used: Iterable[str]) -> Source:
         dimension = next(iter(names), TOTAL)
         return Source("usage_rollup_day", None if dimension in DAILY_ONLY else "usage_rollup", dimension)
     if names & DAILY_ONLY:
-        raise UnanswerableError(f"{', '.join(sorted(names & DAILY_ONLY))} cannot be combined with other dimensions")
+        alone = ", ".join(sorted(names & DAILY_ONLY))
+        raise UnanswerableError(Misfit.COMBINATION, f"{alone} cannot be combined with other dimensions")
     if names <= set(CUBE):
         return Source("usage_cube_day", "usage_cube")
     return Source("usage_detail", None)
@@ -116,7 +129,8 @@ def spans_of(question: Question) -> tuple[Source, list[Span]]:
     if not days_fit:
         if source.hourly is None:
             raise UnanswerableError(
-                f"{_named(question.used)} are summed by days of {question.home.key}: ask for day, week or month in it"
+                Misfit.INTERVAL,
+                f"{_named(question.used)}: summed by days of {question.home.key}; ask for day, week or month in it",
             )
         return source, [Span(source.hourly, start=question.start, end=question.end)]
     first, last = _whole_days(question)
@@ -145,7 +159,8 @@ def _whole_days(question: Question) -> tuple[date, date]:
 def _only_days(question: Question, source: Source, first: date, last: date) -> Span:
     if local_midnight(first, question.home) != question.start or local_midnight(last, question.home) != question.end:
         raise UnanswerableError(
-            f"{_named(question.used)} are summed by whole days of {question.home.key}: begin and end at its midnight"
+            Misfit.RANGE,
+            f"{_named(question.used)}: summed by whole days of {question.home.key}; begin and end at its midnight",
         )
     return Span(source.daily, first=first, last=last)
 

@@ -59,6 +59,8 @@ class SpendQuery:
     interval: Interval | None = None
     group_by: tuple[str, ...] = ()
     filters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    # The organization's zone, where the caller knows it already; else it is looked up.
+    home: ZoneInfo | None = None
 
     @property
     def used(self) -> frozenset[str]:
@@ -77,9 +79,8 @@ def spend(query: SpendQuery) -> list[SpendRow]:
 
 
 def _spend(query: SpendQuery) -> list[SpendRow]:
-    source, spans = spans_of(
-        Question(query.start, query.end, query.zone, query.interval, query.used, _home(query.organization_id))
-    )
+    home = query.home or _home(query.organization_id)
+    source, spans = spans_of(Question(query.start, query.end, query.zone, query.interval, query.used, home))
     parameters: dict[str, Any] = {"organization": query.organization_id, "zone": query.zone.key}
     where = "organization_id = %(organization)s"
     if source.dimension is not None:
@@ -134,9 +135,10 @@ def _start(interval: Interval | None, *, by_day: bool) -> str:
 
 
 def _with_untagged(query: SpendQuery, rows: list[SpendRow]) -> list[SpendRow]:
-    """The rows and, where their sum is not all there is, what has no such tag."""
+    """The rows with what has no such tag, or an empty one, under "": all that the other values do not have."""
+    named = [row for row in rows if row.group[query.group_by[0]]]
     tagged: dict[datetime | None, list[int]] = {}
-    for row in rows:
+    for row in named:
         sums = tagged.setdefault(row.start, [0] * len(MEASURES))
         for index, value in enumerate(astuple(row.spend)):
             sums[index] += value
@@ -145,7 +147,7 @@ def _with_untagged(query: SpendQuery, rows: list[SpendRow]) -> list[SpendRow]:
         left = [all_ - some for all_, some in zip(astuple(row.spend), tagged.get(row.start, _NOTHING), strict=True)]
         if any(left):
             rest.append(SpendRow(row.start, {query.group_by[0]: ""}, Spend(*left)))
-    return sorted([*rows, *rest], key=lambda row: (row.start or _EPOCH, -row.spend.cost, *row.group.values()))
+    return sorted([*named, *rest], key=lambda row: (row.start or _EPOCH, -row.spend.cost, *row.group.values()))
 
 
 _NOTHING = [0] * len(MEASURES)

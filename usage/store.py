@@ -4,15 +4,14 @@ The events of a batch travel as one parameter (`usage.packing`), which spares th
 unlike COPY, is allowed under row-level security.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from common.db import server_cursor
-from usage.packing import packed
-from usage.records import Charged
+from usage.packing import PackedRows, PackedRowsDumper
 from usage.rollup import bucket_size
 from usage.sums import adding
 from usage.tables import INSERT_INCOMING, event_postings
@@ -63,17 +62,18 @@ def make_partitions(instants: Iterable[datetime]) -> None:
         cursor.execute("SELECT usage_make_partition(month) FROM unnest(%s::date[]) AS month", [wanted])
 
 
-def events_store(*, organization_id: int, charged: Sequence[Charged], cut: Cut, bounded: bool) -> dict[Owner, Spent]:
+def events_store(*, organization_id: int, rows: PackedRows, cut: Cut, bounded: bool) -> dict[Owner, Spent]:
     """Inserts the events and adds them to every sum; what each team and key spent by quarter of an hour.
 
     IntegrityError when an event is there already, which the claims of the inbox rule out. Late events are stored but
     count nowhere: they are for `usage.adjustments` to book.
     """
     with server_cursor() as cursor:
+        cursor.adapters.register_dumper(PackedRows, PackedRowsDumper)
         cursor.execute(
             f"WITH stored AS ({INSERT_INCOMING} RETURNING *), posting AS ({event_postings('stored')}),"
             f" {adding(bounded=bounded)}",
-            {"rows": packed(cursor, charged), "organization": organization_id, **cut.parameters},
+            {"rows": rows, "organization": organization_id, **cut.parameters},
         )
         return spent_by_owner(cursor.fetchall())
 

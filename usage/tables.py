@@ -66,9 +66,8 @@ MEASURES = (
     "output_tokens",
     "reasoning_output_tokens",
 )
-_MEASURE_COLUMNS = ", ".join(
-    f"{name} {'numeric(40)' if name in ('list_cost', 'cost') else 'bigint'} NOT NULL" for name in MEASURES
-)
+MONEY = ("list_cost", "cost")
+_MEASURE_COLUMNS = ", ".join(f"{name} {'numeric(40)' if name in MONEY else 'bigint'} NOT NULL" for name in MEASURES)
 
 
 TEXT = "text"
@@ -310,3 +309,37 @@ END $body$
 def make_partition_function(*parents: str) -> str:
     """The function for these partitioned tables."""
     return MAKE_PARTITION.replace("{parents}", ", ".join(map(repr, parents)))
+
+
+# Which months' events are gone. Of all organizations: a month is dropped whole.
+CREATE_DROPPED_MONTH = """
+CREATE TABLE usage_dropped_month (
+    month date NOT NULL PRIMARY KEY CHECK (extract(day FROM month) = 1),
+    events bigint NOT NULL,
+    dropped_at timestamptz NOT NULL
+)
+"""
+
+# Drops a month's events with the owner's rights. The application can reach no month that events may still come in for,
+# whatever it asks. Nobody sees the rows of a partition, not even its owner, so that is lifted before they are counted.
+# Waiting for the lock would hold up every reader and writer of events; whoever calls comes back later instead.
+DROP_MONTH = """
+CREATE FUNCTION usage_drop_month(month date, keep integer) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public SET lock_timeout = '2s' AS $body$
+DECLARE
+    first date := date_trunc('month', month)::date;
+    name text := 'usage_event_' || to_char(first, 'YYYY_MM');
+    number bigint;
+BEGIN
+    IF keep < 2 OR first >= (date_trunc('month', now() AT TIME ZONE 'UTC') - make_interval(months => keep))::date THEN
+        RAISE EXCEPTION 'the events of % are kept', first USING ERRCODE = 'check_violation';
+    END IF;
+    EXECUTE format('ALTER TABLE public.%I NO FORCE ROW LEVEL SECURITY', name);
+    EXECUTE format('SELECT count(*) FROM public.%I', name) INTO number;
+    EXECUTE format('DROP TABLE public.%I', name);
+    INSERT INTO public.usage_dropped_month AS kept VALUES (first, number, now())
+        ON CONFLICT ON CONSTRAINT usage_dropped_month_pkey
+        DO UPDATE SET events = kept.events + excluded.events, dropped_at = excluded.dropped_at;
+    RETURN number;
+END $body$
+"""

@@ -112,6 +112,7 @@ class Workload:
     operation: str = "chat"
     feature: str = ""
     agent: str = ""
+    helpers: tuple[str, ...] = ()  # agents that a run of `agent` calls in turn
     customers: tuple[str, ...] = ()
     people: int = 0
     events_per_run: int = 1  # events that share a trace and a session
@@ -147,8 +148,8 @@ WORKLOADS: tuple[Workload, ...] = (
     Workload("search-query-rewrite", "search", 18, {MISTRAL_SMALL: 1}, 620, 60, CUSTOMERS, 0.6, feature="rewrite"),
     Workload(
         "coding-agents", "developer-experience", 66, {OPUS_48: 0.45, SONNET_46: 0.55}, 62000, 1500, OFFICE, 1.0, 0.86,
-        migration=Migration(48, 12, {OPUS_55: 0.6, SONNET_55: 0.4}), agent="coder", people=24,
-        events_per_run=4, requests=8,
+        migration=Migration(48, 12, {OPUS_55: 0.6, SONNET_55: 0.4}), agent="coder", helpers=("explorer", "tester"),
+        people=24, events_per_run=4, requests=8,
     ),
     Workload("code-completion", "developer-experience", 40, {CODESTRAL: 1}, 2100, 48, OFFICE, 0.3, 0.2,
              feature="completion", people=31, operation="completion"),
@@ -166,8 +167,8 @@ WORKLOADS: tuple[Workload, ...] = (
              migration=Migration(41, 9, {GEMINI_38_FLASH: 1}), customers=_CUSTOMERS[:5], requests=8),
     Workload("labelling", "data-ai", 26, {MISTRAL_MEDIUM: 1}, 2600, 90, NIGHTLY, 0.2, feature="labelling", env="batch"),
     Workload("deep-research", "research", 12, {GPT_55: 0.6, OPUS_48: 0.4}, 38000, 2600, OFFICE, 0.3, 0.5, 0.45,
-             migration=Migration(54, 10, {GPT_56_SOL: 0.6, OPUS_55: 0.4}), agent="researcher", people=6,
-             events_per_run=3, requests=3),
+             migration=Migration(54, 10, {GPT_56_SOL: 0.6, OPUS_55: 0.4}), agent="researcher",
+             helpers=("searcher", "writer"), people=6, events_per_run=3, requests=3),
     Workload("paper-reader", "research", 8, {GEMINI_31_PRO: 1}, 52000, 1200, OFFICE, 0.1, 0.2, people=6),
     Workload("prompt-lab", "research", 10, {OPUS_48: 0.3, GPT_55: 0.3, DEEPSEEK_PRO: 0.4}, 3900, 1000, OFFICE, 0.0,
              reasoning=0.3, people=6, env="staging"),

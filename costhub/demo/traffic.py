@@ -1,7 +1,7 @@
 """The usage of a day of the demo company. Pure: the same seed and day always give the same events."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from random import Random
@@ -73,10 +73,29 @@ def _calls(workload: Workload, calendar: Calendar, day: date, number: int) -> It
     models, weights = zip(*shares(workload, number), strict=True)
     prefix, together = f"{workload.key}-{day:%y%m%d}", workload.events_per_run
     for index, (at, model) in enumerate(zip(starts, rng.choices(models, weights, k=count), strict=True)):
-        yield _call(workload, rng, f"{prefix}-{index:04d}", at, model, f"{prefix}-{index // together:03d}")
+        place = _Place(f"{prefix}-{index // together:03d}", index // together, index % together)
+        yield _call(workload, rng, f"{prefix}-{index:04d}", at, model, place)
 
 
-def _call(workload: Workload, rng: Random, event_id: str, at: datetime, model: Model, run: str) -> Reported:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a call stands in its run: the name and number of the run, and the number of the call in it."""
+
+    run: str
+    number: int
+    step: int
+
+    def span(self, step: int) -> str:
+        return f"{self.run}-s{step}"
+
+    @property
+    def parent(self) -> str:
+        """The first call starts the run, each starts up to two others."""
+        return self.span((self.step - 1) // 2) if self.step else ""
+
+
+def _call(workload: Workload, rng: Random, event_id: str, at: datetime, model: Model, place: _Place) -> Reported:
+    in_run = workload.events_per_run > 1
     luck = rng.random()
     status = "error" if luck < workload.errors else "cancelled" if luck > 0.997 else "ok"
     output = 0 if status == "error" else _around(rng, workload.output) // (3 if status == "cancelled" else 1)
@@ -94,16 +113,37 @@ def _call(workload: Workload, rng: Random, event_id: str, at: datetime, model: M
         int(380 * rng.lognormvariate(0, 0.4)) + output * 11,
         None,
         "provider",
-        rng.choice(workload.customers) if workload.customers else "",
+        _one_of(workload.customers, rng, place if in_run else None),
         workload.feature,
-        workload.agent,
-        f"u_{rng.randrange(workload.people) + 1:02d}" if workload.people else "",
-        run if workload.events_per_run > 1 else "",
-        "",
-        "",
-        run if workload.events_per_run > 1 else "",
+        _agent(workload, place),
+        _one_of(_people(workload.people), rng, place if in_run else None),
+        place.run if in_run else "",
+        place.span(place.step) if in_run else "",
+        place.parent if in_run else "",
+        place.run if in_run else "",
         "",
         {"env": workload.env},
+    )
+
+
+def _one_of(names: Sequence[str], rng: Random, place: _Place | None) -> str:
+    """Any of the names; all calls of a run are for the same one."""
+    if not names:
+        return ""
+    drawn = rng.randrange(len(names))
+    return names[drawn if place is None else place.number * 5 % len(names)]
+
+
+def _people(count: int) -> list[str]:
+    return [f"u_{number + 1:02d}" for number in range(count)]
+
+
+def _agent(workload: Workload, place: _Place) -> str:
+    """The agent itself makes the first call of a run, its helpers take turns in what follows."""
+    return (
+        workload.helpers[(place.step - 1) % len(workload.helpers)]
+        if workload.helpers and place.step
+        else workload.agent
     )
 
 
@@ -141,15 +181,16 @@ def _runaway(incident: Incident, calendar: Calendar, day: date) -> Iterator[Repo
         input_tokens = int((incident.first_input + growth * turn) * rng.uniform(0.97, 1.03))
         output = _around(rng, incident.output)
         if at.astimezone(calendar.zone).date() == day:
-            yield _turn(incident, f"runaway-{on:%y%m%d}-{turn:04d}", at, input_tokens, output, f"runaway-{on:%y%m%d}")
+            yield _turn(incident, at, input_tokens, output, f"runaway-{on:%y%m%d}", turn)
 
 
-def _turn(incident: Incident, event_id: str, at: datetime, input_tokens: int, output: int, run: str) -> Reported:
+def _turn(incident: Incident, at: datetime, input_tokens: int, output: int, run: str, turn: int) -> Reported:
     # Every turn sends the whole conversation again, part of it known to the provider's cache.
     cached = input_tokens // 2
     provider, model = incident.model
     return Reported(
-        event_id, at, provider, model, Buckets(input_tokens - cached, cached, output=output), "chat", "standard", "ok",
-        "miss", 900 + output * 12, None, "provider", "", "", incident.agent, "u_03", run, "", "", run, "",
+        f"{run}-{turn:04d}", at, provider, model, Buckets(input_tokens - cached, cached, output=output), "chat",
+        "standard", "ok", "miss", 900 + output * 12, None, "provider", "", "", incident.agent, "u_03", run, f"t{turn}",
+        "t0" if turn else "", run, "",
         {"env": "prod"},
     )  # fmt: skip

@@ -19,9 +19,7 @@ _JSON_SPACE = re.compile(rb"[ \t\r\n]*\Z")
 
 def decode(media_type: str, body: bytes, *, limit: int) -> Decoded:
     """The events of a body, unchecked, and the pointer to each. Problem 400, 413 or 422 when it is no batch at all."""
-    if _JSON_SPACE.match(body):
-        raise Problem("malformed-json", "The body is empty.")
-    document = _decoded(media_type, body)
+    document = decoded_json(media_type, body)
     events, pointers = _ndjson(document) if media_type == NDJSON else _json(document)
     if not events:
         raise _refused("", "empty_batch", "a batch holds at least one event")
@@ -31,7 +29,10 @@ def decode(media_type: str, body: bytes, *, limit: int) -> Decoded:
     return Decoded(events, pointers, clean=b"\\" not in body and b"\x7f" not in body)
 
 
-def _decoded(media_type: str, body: bytes) -> Any:
+def decoded_json(media_type: str, body: bytes) -> Any:
+    """JSON, or the list of the lines of NDJSON, read strictly: no name twice, bounded depth. Problem 400 or 422."""
+    if _JSON_SPACE.match(body):
+        raise Problem("malformed-json", "The body is empty.")
     try:
         document = _decoder.decode_lines(body) if media_type == NDJSON else _decoder.decode(body)
     except RecursionError as error:

@@ -53,7 +53,12 @@ def test_a_total(tenant: Tenant, call: Caller, prices: None) -> None:
         "reasoning_output_tokens": 0,
     }
     (row,) = body["data"]
-    assert row == body["total"] | {"start": body["from"], "end": body["to"], "group": {}}
+    assert row == body["total"] | {
+        "start": body["from"],
+        "end": body["to"],
+        "group": {},
+        "overflow": False,
+    }
 
 
 def test_without_usage(call: Caller) -> None:
@@ -166,6 +171,65 @@ def test_a_zone_whose_days_cut_hours(tenant: Tenant, call: Caller, prices: None)
         assert call("GET", "spend?interval=day&timezone=Asia/Kolkata").status == 200
 
 
+LABELLED = {"customer": "acme", "feature": "chat", "agent": "coder", "user": "u1", "session": "s1", "status": "error",
+            "operation": "embeddings", "service_tier": "batch", "cache": "hit"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_every_dimension_groups_and_filters(tenant: Tenant, call: Caller, prices: None, name: str) -> None:
+    use(tenant, event(**LABELLED, tags={"env": "prod"}), event(), event())
+    groups = {row["group"][name]: row["requests"] for row in call("GET", f"spend?group_by={name}").body["data"]}
+    assert groups[LABELLED[name]] == 1
+    assert sum(groups.values()) == 3
+    assert call("GET", f"spend?{name}={LABELLED[name]}").body["total"]["requests"] == 1
+    (found,) = call("GET", f"events?{name}={LABELLED[name]}").body["data"]
+    assert found[name] == LABELLED[name]
+
+
+def test_tags_group_and_filter_with_what_has_none(tenant: Tenant, call: Caller, prices: None) -> None:
+    prod = event(tags={"env": "prod", "region": "eu"}, customer="acme")
+    use(tenant, prod, event(tags={"env": "dev"}), event())
+    rows = call("GET", "spend?group_by=tag.env").body["data"]
+    assert {row["group"]["tag.env"]: row["requests"] for row in rows} == {"prod": 1, "dev": 1, "": 1}
+    crossed = call("GET", "spend?group_by=tag.env,customer&tag.region=eu").body["data"]
+    assert [(row["group"], row["requests"]) for row in crossed] == [({"tag.env": "prod", "customer": "acme"}, 1)]
+    assert call("GET", "spend?tag.env=prod").body["total"]["requests"] == 1
+    assert [found["id"] for found in call("GET", "events?tag.env=prod&tag.region=eu").body["data"]] == [prod["id"]]
+    assert call("GET", "events?tag.env=prod&tag.region=us").body["data"] == []
+
+
+def test_a_range_that_ends_within_the_running_day_is_widened_where_days_are_kept(
+    tenant: Tenant, call: Caller, prices: None
+) -> None:
+    in_zone(tenant, "Europe/Berlin")
+    with travel(NOON, tick=False):
+        use(tenant, at("2026-11-24T11:59:00Z", customer="acme", agent="coder"), now=NOON)
+        for query in ("", "&to=2026-11-24T03:00:00Z", "&interval=day"):
+            body = call("GET", f"spend?group_by=customer,agent{query}").body
+            assert (body["from"], body["to"]) == ("2026-10-31T23:00:00Z", "2026-11-24T23:00:00Z")
+            assert body["total"]["requests"] == 1
+        by_hour = call("GET", "spend?group_by=customer").body
+        assert by_hour["to"] == "2026-11-24T12:00:00Z", "one dimension alone is kept by the hour"
+        refused = call("GET", "spend?group_by=customer,agent&to=2026-11-23T03:00:00Z").body["errors"]
+        assert [(fault["pointer"], fault["code"]) for fault in refused] == [("/to", "whole_days_only")]
+
+
+def test_values_beyond_the_limit_are_one_row_of_their_own(
+    tenant: Tenant, call: Caller, prices: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("usage.dimensions.LIMIT", 2)
+    use(tenant, *(event(customer=f"c{number}", tags={"cell": f"x{number}"}) for number in range(5)), event())
+    for name in ("customer", "tag.cell"):
+        body = call("GET", f"spend?group_by={name}").body
+        beyond = [row for row in body["data"] if row["overflow"]]
+        assert [(row["group"], row["requests"]) for row in beyond] == [({name: None}, 3)]
+        assert sum(row["requests"] for row in body["data"]) == body["total"]["requests"] == 6
+        assert "other" not in str(body)
+    crossed = call("GET", "spend?group_by=customer,model").body["data"]
+    assert [row["requests"] for row in crossed if row["group"]["customer"] is None] == [3]
+    assert len(call("GET", "events?customer=c4").body["data"]) == 1, "the events keep their names"
+
+
 REFUSED = [
     ("from=1900-01-01&to=2100-01-01", "/from"),
     ("from=2016-01-01&to=2026-01-01&interval=hour", "/to"),
@@ -187,11 +251,25 @@ REFUSED = [
     ("timezone=", "/timezone"),
     ("timezone=../UTC", "/timezone"),
     ("interval=minute", "/interval"),
-    ("group_by=customer", "/group_by"),
-    ("group_by=tag.env", "/group_by"),
+    ("group_by=color", "/group_by"),
+    ("group_by=tag.", "/group_by"),
+    ("group_by=tag.Env", "/group_by"),
+    ("group_by=tag.env'||'", "/group_by"),
     ("group_by=model,model", "/group_by"),
+    ("group_by=session,model", "/group_by"),
+    ("group_by=tag.a,tag.b,tag.c,tag.d,tag.e,tag.f,tag.g,tag.h,tag.i", "/group_by"),
+    ("session=s1&customer=acme", "/session"),
+    ("group_by=customer,agent&interval=hour", "/interval"),
+    ("group_by=customer,agent&interval=day&timezone=Asia/Tokyo&from=2026-11-01&to=2026-11-02", "/timezone"),
+    ("group_by=customer,agent&from=2026-11-01T05:00:00Z&to=2026-11-02", "/from"),
+    ("group_by=customer,agent&from=2026-11-01&to=2026-11-01T05:00:00Z", "/to"),
+    ("group_by=customer,agent&timezone=Asia/Tokyo", "/timezone"),
+    ("group_by=session&interval=hour", "/interval"),
     ("group_by=model,", "/group_by"),
-    ("tag.env=prod", "/tag.env"),
+    ("tag.env=", "/tag.env"),
+    ("tag.Env=prod", "/tag.Env"),
+    ("tag.env=a&tag.env=b", "/tag.env"),
+    ("customer=%00", "/customer"),
     ("order=password", "/order"),
     ("team=1", "/team"),
     ("team=x", "/team"),
@@ -213,8 +291,9 @@ def test_spend_that_cannot_be_told(call: Caller, query: str, pointer: str) -> No
 
 
 def test_an_unsupported_dimension_is_answered_with_the_supported_ones(call: Caller) -> None:
-    detail = call("GET", "spend?group_by=agent").body["errors"][0]["detail"]
+    detail = call("GET", "spend?group_by=color").body["errors"][0]["detail"]
     assert "provider, model, team, virtual_key" in detail
+    assert "session, tag.<name>" in detail
 
 
 def test_an_answer_is_whole_or_refused(
@@ -302,10 +381,20 @@ def test_events_filtered(tenant: Tenant, call: Caller, prices: None) -> None:
     assert ids("provider=openai&model=gpt-4.1-mini") == [mine["id"]]
 
 
+def test_events_of_a_trace(tenant: Tenant, call: Caller, prices: None) -> None:
+    now = datetime.now(UTC)
+    spans = [event(time=(now - timedelta(hours=number)).isoformat(), trace_id="t1") for number in range(3)]
+    use(tenant, *spans, event(trace_id="t2"), event())
+    found = call("GET", "events?trace_id=t1").body["data"]
+    assert [each["id"] for each in found] == [each["id"] for each in spans]
+    assert call("GET", "events?trace_id=nothing").body == {"data": [], "next": None}
+
+
 @pytest.mark.parametrize(
     "query",
     ["unpriced=yes", "limit=101", "limit=0", "cursor=x", "cursor=W10", "cursor=WyIiLCAieCJd",
-     "cursor=WyIyMDI2LTExLTAxVDAwOjAwOjAwKzAwOjAwIiwgIlx1MDAwMCJd", "from=x", "interval=day", "status=ok", "team=7",
+     "cursor=WyIyMDI2LTExLTAxVDAwOjAwOjAwKzAwOjAwIiwgIlx1MDAwMCJd", "from=x", "interval=day", "status=ok&status=ok",
+     "team=7", "trace_id=%00", "tag.env=",
      "cursor=WyIyMDI2LTExLTAxVDAwOjAwOjAwKzAwOjAwIiwgIlx1ZDgwMCJd", "cursor=WyIwMDAxLTAxLTAxIiwgIngiXQ%3D%3D&limit=x"],
 )  # fmt: skip
 def test_events_that_cannot_be_asked_for(call: Caller, query: str) -> None:

@@ -11,12 +11,14 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from budgets.posting import post_entries
 from budgets.services import Measure, budget_create
 from common.money import to_usd
 from tenants.access import organization_scope
 from tenants.roles import Role
 from tests.analytics.support import at, cost_of_events, settle, signed_in, text
 from tests.factories import Tenant, make_key, make_member, make_team, make_tenant
+from usage.adjustments import Entry, Why
 
 pytestmark = pytest.mark.usefixtures("price_list")
 
@@ -304,3 +306,62 @@ def test_the_number_of_queries_does_not_grow_with_what_there_is(tenant: Tenant, 
     with CaptureQueriesContext(connection) as after:
         owner.get(f"/o/acme/?{DAY}")
     assert len(after) == len(before)
+
+
+def test_what_callers_add_is_broken_down_where_they_did(tenant: Tenant, owner: Client) -> None:
+    settle(tenant, [at(NOON), at(NOON, model="gpt-4.1")])
+    plain = text(owner.get(f"/o/acme/?{DAY}"))
+    assert "By customer" not in plain
+    assert "More filters" not in plain
+    settle(tenant, [at(NOON, customer="initech", tags={"env": "prod"}), at(NOON, agent="coder", user="u1")])
+    page = text(owner.get(f"/o/acme/?{DAY}&tag=env"))
+    for shown in ("By customer", "By agent", "By user", "By tag env", "(no customer)", "More filters"):
+        assert shown in page
+    assert "By feature" not in page
+    assert "customer=initech" in page
+
+
+@pytest.mark.parametrize("name", ["customer", "feature", "agent", "user"])
+def test_every_page_filters_by_what_callers_add(tenant: Tenant, owner: Client, name: str) -> None:
+    key, _ = make_key(tenant, "second")
+    settle(
+        tenant,
+        [at(NOON, **{name: "x"}), at(NOON, model="gpt-4.1", **{name: "x"}), at(NOON, **{name: "y"}), at(NOON)],
+    )
+    settle(tenant, [at(NOON, **{name: "x"})], key)
+    column = "end_user" if name == "user" else name
+    both = cost_of_events(tenant, NOON, NOON + timedelta(hours=1), **{column: "x"})
+    for by in ("model", name):
+        page = text(owner.get(f"/o/acme/?{DAY}&{name}=x&by={by}"))
+        assert spend(page) == to_usd(both)
+    only = cost_of_events(tenant, NOON, NOON + timedelta(hours=1), virtual_key_id=key.id)
+    assert spend(text(owner.get(f"/o/acme/?{DAY}&{name}=x&key={key.id}"))) == to_usd(only)
+    assert text(owner.get(f"/o/acme/events?{DAY}&{name}=x")).count('<th scope="row"><a') == 3
+
+
+def test_hours_are_refused_where_only_days_are_kept(owner: Client, tenant: Tenant) -> None:
+    settle(tenant, [at(NOON, customer="x")])
+    assert owner.get(f"/o/acme/?{DAY}&customer=x&by=customer&interval=hour").status_code == 200
+    assert owner.get(f"/o/acme/?{DAY}&customer=x&interval=hour").status_code == 422
+    assert owner.get(f"/o/acme/?{DAY}&by=agent&team={tenant.team.id}&interval=hour").status_code == 422
+    assert owner.get(f"/o/acme/?{DAY}&tag=No").status_code == 422
+
+
+def test_values_beyond_the_limit_are_named_so(tenant: Tenant, owner: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("usage.dimensions.LIMIT", 2)
+    settle(tenant, [at(NOON, customer=f"c{number}") for number in range(4)])
+    page = text(owner.get(f"/o/acme/?{DAY}&by=customer"))
+    assert "Other values (beyond the first 2 of the month)" in page
+    assert "\x1f" not in page
+    assert "%1F" not in page
+
+
+def test_adjustments_are_in_the_spend_and_said_to_be(tenant: Tenant, owner: Client) -> None:
+    settle(tenant, [at(NOON)])
+    assert "adjustment" not in text(owner.get(f"/o/acme/live?{DAY}"))
+    with organization_scope(tenant.id):
+        fee = Entry(NOON, {"cost": 3_000_000_000}, tenant.team.id, "openai", "gpt-4.1-nano")
+        post_entries(organization=tenant.organization, entries=[fee], why=Why("fee", "a seat", "dana"), now=NOON)
+    page = text(owner.get(f"/o/acme/live?{DAY}"))
+    assert "+$3.00 of it in 1 adjustment" in page
+    assert spend(page) == to_usd(3_000_000_000 + 227_500)

@@ -14,7 +14,7 @@ from analytics.ranges import (
     parse_interval,
     parse_range,
 )
-from usage.selectors import Interval
+from usage.questions import Interval
 
 NEW_YORK, KOLKATA, BERLIN = (ZoneInfo(name) for name in ("America/New_York", "Asia/Kolkata", "Europe/Berlin"))
 NOW = datetime(2026, 11, 23, 19, 40, tzinfo=UTC)

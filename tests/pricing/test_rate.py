@@ -155,10 +155,10 @@ def test_cost_is_the_exact_sum_rounded_half_even(units: Units, buckets: Buckets)
 
 @given(units_strategy, units_strategy, st.integers(0, 10**12), buckets_strategy)
 def test_a_tier_is_the_rate_of_its_own_units(base: Units, high: Units, above: int, buckets: Buckets) -> None:
-    without_images = buckets._replace(images=0)  # the one unit that only some of these levels price
+    by_tokens = buckets._replace(images=0, tool_calls=0)  # units that only some of these levels price
     tiered = Rate(base, [{"above_input_tokens": above, "units": high}])
     chosen = high if buckets.input_tokens > above else base
-    assert tiered.cost(without_images) == Rate(chosen).cost(without_images)
+    assert tiered.cost(by_tokens) == Rate(chosen).cost(by_tokens)
 
 
 @given(units_strategy, buckets_strategy)

@@ -11,7 +11,7 @@ from common.tenant_tables import door, tenant_table
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("ingest", "0004_accept"),
+        ("ingest", "0007_covered_spans"),
         ("tenants", "0005_optional_fields"),
     ]
 
