@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from common.ids import parse_id
+from common.problems import Problem
 from ingest.files.columns import Defaults, RowError
 from ingest.imports.direct import Plan, Report, import_file, row_count
 from ingest.imports.services import max_age
@@ -72,6 +73,9 @@ class Command(BaseCommand):
             for report in import_file(plan, clock=timezone.now):
                 progress(report)
         except KeyboardInterrupt:
+            return report, True
+        except Problem as problem:
+            self.stderr.write(problem.detail)
             return report, True
         finally:
             progress.clear()
