@@ -70,7 +70,7 @@ class AcceptForm(ServiceForm):
     def __init__(self, data: QueryDict | None = None, *, tree: Sequence[TeamNode]) -> None:
         super().__init__(data)
         teams = team_choices(tree, [node.team.id for node in tree])
-        self.fields["team"].choices = teams  # type: ignore[attr-defined]
+        self.fields["team"].choices = [("", "Choose a team"), *teams]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
