@@ -36,7 +36,7 @@ class ExportForm(ServiceForm):
     )
 
     def clean_file(self) -> list[Item]:
-        file: UploadedFile = self.cleaned_data["file"]
+        file: UploadedFile[bytes] = self.cleaned_data["file"]
         if (file.size or 0) > LIMIT:
             raise forms.ValidationError(too_large(), code="too_large")
         try:
@@ -70,7 +70,7 @@ class AcceptForm(ServiceForm):
     def __init__(self, data: QueryDict | None = None, *, tree: Sequence[TeamNode]) -> None:
         super().__init__(data)
         teams = team_choices(tree, [node.team.id for node in tree])
-        self.fields["team"].choices = teams  # type: ignore[attr-defined]
+        self.fields["team"].choices = [("", "Choose a team"), *teams]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

@@ -30,4 +30,4 @@ class ReconciliationSerializer(serializers.Serializer[Any]):
     provider = serializers.CharField()
     month = serializers.CharField()
     total = SumsSerializer()
-    data = LineSerializer(many=True)
+    data = LineSerializer(many=True)  # type: ignore[assignment]

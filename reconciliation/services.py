@@ -141,9 +141,9 @@ def differences_accept(
 
     `expected` is what the caller saw by day: ValidationError, with nothing booked, when one of them is another by now.
     """
+    if not expected or not FIRST_DAY <= min(expected) <= now.date():
+        raise ValidationError("Choose at least one day that was billed.")
     lock_organization(organization.id)
-    if not expected:
-        raise ValidationError("Choose at least one day.")
     first, end = month_of(min(expected))
     found = comparison(organization_id=organization.id, provider=provider, first=first, end=end)
     actual = {line.day: line.difference for line in found.lines if line.model == model}

@@ -10,6 +10,7 @@ from ingest.files.columns import Defaults, header_of
 from ingest.files.reading import read_table
 from ingest.imports.rows import RowFault, Rules, take_rows
 from ingest.imports.services import CHUNK_ROWS, FAULTS_KEPT, digest_of
+from ingest.pressure import refuse_when_overloaded
 from tenants.access import organization_scope
 from tenants.models import VirtualKey
 from usage.closing import closed_before
@@ -48,7 +49,8 @@ def row_count(path: Path) -> int:
 
 
 def import_file(plan: Plan, *, clock: Callable[[], datetime]) -> Iterator[Report]:
-    """The report after each chunk, which is committed then. RowError when the file cannot be understood."""
+    """The report after each chunk, which is committed then. RowError when the file cannot be understood, Problem
+    503 when the inbox is full."""
     organization_id = plan.virtual_key.organization_id
     with plan.path.open("rb") as file:
         digest, _ = digest_of(file)
@@ -56,6 +58,8 @@ def import_file(plan: Plan, *, clock: Callable[[], datetime]) -> Iterator[Report
         header = header_of(table.columns, plan.defaults, plan.mapping) if table.columns else None
         report = Report(header.unused if header else ())
         while rows := list(islice(table.rows, CHUNK_ROWS)):
+            if not plan.dry_run:
+                refuse_when_overloaded(organization_id=organization_id, now=clock(), headers={})
             with organization_scope(organization_id):
                 rules = Rules(
                     header, table.columns, plan.defaults, digest, plan.virtual_key.id, plan.max_age,

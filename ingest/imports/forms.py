@@ -9,6 +9,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import QueryDict
 
 from ingest.files.columns import FIELDS, USAGE
+from ingest.imports.services import max_age
 from ingest.models import UsageImport
 from tenants.forms import ServiceForm
 from tenants.models import VirtualKey
@@ -25,8 +26,8 @@ class UploadForm(ServiceForm):
         widget=forms.FileInput(attrs={"accept": ".csv,.tsv,.txt,.jsonl,.ndjson"}),
     )
 
-    def clean_file(self) -> UploadedFile:
-        file: UploadedFile = self.cleaned_data["file"]
+    def clean_file(self) -> "UploadedFile[bytes]":
+        file: UploadedFile[bytes] = self.cleaned_data["file"]
         if (file.size or 0) > settings.IMPORT_FILE_LIMIT:
             raise forms.ValidationError(too_large(), code="too_large")
         return file
@@ -47,7 +48,7 @@ class MappingForm(ServiceForm):
     )
     model = forms.CharField(label="Model", required=False, max_length=200, help_text="For rows that name none")
     allow_old = forms.BooleanField(
-        label=f"Take rows older than {settings.EVENT_MAX_AGE_DAYS} days, back to {settings.IMPORT_MAX_AGE_DAYS} days",
+        label=f"Take rows older than {max_age(allow_old=False).days} days, back to {max_age(allow_old=True).days} days",
         required=False,
         help_text="Budgets and dashboards of those days change. Months that are closed stay as they are.",
     )

@@ -16,10 +16,12 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, OperationalError, transaction
 
 from common.ids import new_id
+from common.problems import Problem
 from ingest.files.columns import Defaults, Header, RowError, checked_header, recognized
 from ingest.files.reading import Cells, Table, read_table
 from ingest.imports.rows import Result, Rules, take_rows
 from ingest.models import AT_WORK, OPEN, ImportChunk, ImportState, UsageImport
+from ingest.pressure import refuse_when_overloaded
 from tenants.access import organization_scope
 from tenants.models import Organization, User, VirtualKey
 from tenants.services import audit_record
@@ -33,6 +35,7 @@ SAMPLE_ROWS, SAMPLE_CHARACTERS = 3, 40
 FAULTS_KEPT = 100
 READ_BYTES = 1 << 20
 MAX_NAME = 200
+SHORTEST_MONTH_DAYS = 28
 _COUNTS = ("done", "accepted", "duplicates", "refused", "conflicts", "faults")
 
 
@@ -159,7 +162,9 @@ def _end(found: UsageImport, state: ImportState, now: datetime) -> None:
 
 
 def import_advance(organization_id: int, now: datetime) -> bool:
-    """Does the next chunk of one of the organization's imports; False when there is none that is free."""
+    """Does the next chunk of one of the organization's imports; False when none is free, or the inbox is full."""
+    if not _has_room(organization_id, now):
+        return False
     try:
         with organization_scope(organization_id):
             found = (
@@ -177,6 +182,15 @@ def import_advance(organization_id: int, now: datetime) -> bool:
         log.exception("import %s of organization %s failed", found and found.id, organization_id)
         if found is not None:
             _fail(found, error, now)
+    return True
+
+
+def _has_room(organization_id: int, now: datetime) -> bool:
+    """Whether the inbox takes more. Live usage goes first: an import waits where it stands."""
+    try:
+        refuse_when_overloaded(organization_id=organization_id, now=now, headers={})
+    except Problem:
+        return False
     return True
 
 
@@ -236,8 +250,12 @@ def _rules(found: UsageImport) -> Rules:
 
 
 def max_age(*, allow_old: bool) -> timedelta:
-    """How far back rows may reach."""
-    return timedelta(days=settings.IMPORT_MAX_AGE_DAYS if allow_old else settings.EVENT_MAX_AGE_DAYS)
+    """How far back rows may reach: never to months whose events are dropped, where a second import would go unseen."""
+    if not allow_old:
+        return timedelta(days=settings.EVENT_MAX_AGE_DAYS)
+    kept = (settings.EVENT_RETENTION_MONTHS - 1) * SHORTEST_MONTH_DAYS if settings.EVENT_RETENTION_MONTHS else None
+    days = settings.IMPORT_MAX_AGE_DAYS
+    return timedelta(days=days if kept is None else max(settings.EVENT_MAX_AGE_DAYS, min(days, kept)))
 
 
 def _audit(found: UsageImport, actor: User | None, verb: str, now: datetime) -> None:

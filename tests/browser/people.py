@@ -58,7 +58,7 @@ def issue_key(page: Page, org: str, name: str, team: str) -> str:
 
 def upload_usage(page: Page, org: str, name: str, content: bytes) -> None:
     page.goto(f"/o/{org}/imports")
-    page.get_by_label("File").set_input_files({"name": name, "mimeType": "text/csv", "buffer": content})
+    page.get_by_label("File", exact=True).set_input_files({"name": name, "mimeType": "text/csv", "buffer": content})
     page.get_by_role("button", name="Upload and map columns").click()
     expect(page.get_by_role("heading", name=name)).to_be_visible()
 

@@ -29,6 +29,7 @@ ACTIONS = {
     "budget_create",
     "budget_edit",
     "budget_archive",
+    "billed_upload",
 }
 
 

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from ingest import pipeline
+from ingest import pipeline, pressure
 from ingest.files.columns import Defaults, RowError, recognized
 from ingest.files.reading import read_table
 from ingest.imports import services
@@ -301,3 +301,26 @@ def test_reading_stops_at_what_is_no_row() -> None:
     assert next(table.rows) == ["1", "2"]
     with pytest.raises(RowError, match="UTF-8"):
         next(table.rows)
+
+
+def test_an_import_waits_while_the_inbox_is_full(
+    inside: Tenant, now: datetime, settings: Any, small_chunks: None, tmp_path: Path
+) -> None:
+    made = upload(inside, usage_csv(now, 5), now)
+    check(inside, made, now)
+    run(inside, now)
+    import_start(usage_import=made, actor=inside.owner, now=now)
+    settings.INBOX_MAX_EVENTS = 0
+    pressure.inbox.look_again()
+    assert not import_advance(inside.id, now)
+    with pytest.raises(SystemExit, match="130"):
+        command(tmp_path, usage_csv(now), "--key", "first key")
+    assert not InboxBatch.objects.exists()
+    settings.INBOX_MAX_EVENTS = 100
+    assert counts(run(inside, now)) == (5, 0, 0, 0)
+
+
+@pytest.mark.parametrize(("months", "days"), [(0, 400), (2, 35), (6, 140), (100, 400)])
+def test_old_rows_reach_no_further_than_events_are_kept(settings: Any, months: int, days: int) -> None:
+    settings.EVENT_RETENTION_MONTHS = months
+    assert services.max_age(allow_old=True).days == days

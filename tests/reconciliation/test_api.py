@@ -76,7 +76,7 @@ def test_a_stranger_sees_nothing_of_it(tenant: Tenant, stranger: Tenant, prices:
 @pytest.mark.parametrize(
     ("content", "status", "pointer"),
     [
-        (b"", 400, None),
+        (b"", 422, "/data"),
         (b"{", 400, None),
         (b'{"data": NaN}', 400, None),
         (b"[" * 100, 400, None),

@@ -34,7 +34,8 @@ def accepted(tenant: Tenant) -> list[AcceptedDifference]:
 
 def booked(tenant: Tenant) -> list[int]:
     with organization_scope(tenant.id):
-        return list(Adjustment.objects.filter(organization_id=tenant.id).order_by("id").values_list("cost", flat=True))
+        found = Adjustment.objects.filter(organization_id=tenant.id).order_by("id")
+        return [int(cost) for cost in found.values_list("cost", flat=True)]
 
 
 def versions(tenant: Tenant) -> int:

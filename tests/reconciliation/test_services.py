@@ -130,7 +130,11 @@ def test_an_accepted_difference_is_booked_once_and_can_be_undone(tenant: Tenant,
     with organization_scope(tenant.id):
         (entry,) = AcceptedDifference.objects.all()
         adjustment = Adjustment.objects.get(organization_id=tenant.id)
-        assert (adjustment.kind, adjustment.cost, adjustment.team_id) == ("reconciliation", difference, tenant.team.id)
+        assert (adjustment.kind, int(adjustment.cost), adjustment.team_id) == (
+            "reconciliation",
+            difference,
+            tenant.team.id,
+        )
         assert "invoice 7" in adjustment.reason
         difference_undo(entry=entry, actor=tenant.owner, now=now)
         with pytest.raises(ValidationError, match="undone already"):

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from common.ids import parse_id
+from common.problems import Problem
 from ingest.files.columns import Defaults, RowError
 from ingest.imports.direct import Plan, Report, import_file, row_count
 from ingest.imports.services import max_age
@@ -73,6 +74,9 @@ class Command(BaseCommand):
                 progress(report)
         except KeyboardInterrupt:
             return report, True
+        except Problem as problem:
+            self.stderr.write(problem.detail)
+            return report, True
         finally:
             progress.clear()
         return report, False
@@ -105,7 +109,7 @@ def _key(slug: str, wanted: str) -> VirtualKey:
     with organization_scope(organization.id):
         keys = VirtualKey.objects.filter(organization_id=organization.id)
         key_id = parse_id(wanted)
-        found = list(keys.filter(name=wanted)[:2]) or (list(keys.filter(id=key_id)) if key_id else [])
+        found: list[VirtualKey] = list(keys.filter(name=wanted)[:2]) or (list(keys.filter(id=key_id)) if key_id else [])
     if len(found) != 1:
         raise CommandError(f"{slug} has {'several keys' if found else 'no key'} called {wanted}; give the key's id.")
     return found[0]
