@@ -15,7 +15,8 @@ from typing import IO
 from costhub.processes import Program, has_ended, kill, last_words, start
 from costhub.run_record import write_record
 
-# A program that ends this often within this many seconds is given up, unless it worked for a while in between.
+# A program that ends this often within this many seconds is given up, unless it worked for a while in between. What
+# ends while a program that it needs is down ended for that reason, and does not count.
 DEATHS_ALLOWED = 5
 DEATHS_WINDOW_S = 60.0
 WORKED_S = 10.0
@@ -178,8 +179,9 @@ class Supervisor:
         now = time.monotonic()
         if now - child.started >= WORKED_S:
             child.deaths.clear()
-        child.deaths.append(now)
-        while child.deaths[0] < now - DEATHS_WINDOW_S:
+        if all(self._is_ready(name) for name in child.program.needs):
+            child.deaths.append(now)
+        while child.deaths and child.deaths[0] < now - DEATHS_WINDOW_S:
             child.deaths.popleft()
         name, ending = child.program.name, _ending(child.process)
         if len(child.deaths) >= DEATHS_ALLOWED:
@@ -187,7 +189,7 @@ class Supervisor:
                 f"{name} ended {len(child.deaths)} times within {DEATHS_WINDOW_S:.0f} s (last: {ending}),"
                 f" so CostHub stopped: {self._last_words(child)}"
             )
-        wait = min(FIRST_BACKOFF_S * 2 ** (len(child.deaths) - 1), LONGEST_BACKOFF_S)
+        wait = min(FIRST_BACKOFF_S * 2 ** max(0, len(child.deaths) - 1), LONGEST_BACKOFF_S)
         child.restart_at = now + wait
         self._write("costhub", f"{name} ended ({ending}); starting it again in {wait:.1f} s")
 

@@ -33,7 +33,7 @@ MARKS = {
 ROOT_KILLS_PER_MINUTE = 3
 SETTLE_S = 180.0
 # A server that was killed reads its log first, on a slow disk for long.
-RECOVERED_S = 60.0
+RECOVERED_S = 180.0
 HALF_AN_HOUR_S = 1_800
 
 

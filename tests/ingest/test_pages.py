@@ -110,7 +110,8 @@ def test_each_source_says_how_it_is(tenant: Tenant, stranger: Tenant, prices: No
     page = signed_in(tenant.owner).get("/o/acme/ingestion").content.decode()
     assert "Silent" in page
     assert "Sending" in page
-    assert "import" not in page
+    assert '<th scope="row">otlp</th>' in page
+    assert '<th scope="row">import</th>' not in page
 
 
 def test_refusals_and_duplicates_by_reason(committed_tenant: Tenant, committed_prices: None, now: datetime) -> None:
