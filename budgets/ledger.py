@@ -36,7 +36,7 @@ def settle(*, organization_id: int, owners: Mapping[Owner, Spent], now: datetime
 
 
 def would_add(*, organization_id: int, owners: Mapping[Owner, Spent]) -> dict[tuple[int, datetime], int]:
-    """What `settle` would add to the spend (nano-USD) of which budget and period, by budget id and the period's start."""
+    """What `settle` would add to spend, in nano-USD, by budget id and start of the period."""
     deltas = _Applicable(organization_id).deltas(owners)
     return {(budget_id, period.start): delta[0] for (budget_id, period), delta in deltas.items() if delta[0]}
 

@@ -96,5 +96,4 @@ def _read(where: str, parameters: dict[str, Any]) -> list[Standing]:
 
 
 def _standing(row: tuple[Any, ...]) -> Standing:
-    (unpriced, requests, list_cost, cost), counts = row[11:15], row[15:]
-    return Standing(*row[:11], Buckets(*counts), unpriced, requests, list_cost, cost)
+    return Standing._make((*row[:11], Buckets(*row[15:]), *row[11:15]))

@@ -17,7 +17,12 @@ YEAR = timedelta(days=365)
 
 
 def start(tenant: Tenant, now: datetime, *, apply_at_once: bool = False, **scope: Any) -> RepriceRun:
-    asked = Asked(**{"start": now - timedelta(days=60), "end": now + timedelta(hours=1), "reason": "test"} | scope)
+    given: dict[str, Any] = {
+        "start": now - timedelta(days=60),
+        "end": now + timedelta(hours=1),
+        "reason": "test",
+    } | scope
+    asked = Asked(**given)
     with organization_scope(tenant.id):
         return repricing_start(
             organization=tenant.organization, asked=asked, actor=tenant.owner, now=now, apply_at_once=apply_at_once
