@@ -1,8 +1,6 @@
-"""Where the cost of one event comes from: units × price, line by line, from the price it was charged with. Pure."""
+"""Where the cost of one event comes from: units × price, line by line, by its price and rule. Pure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from common.money import NANO
@@ -13,10 +11,11 @@ from pricing.book import (
     UNKNOWN_MODEL,
     UNKNOWN_PROVIDER,
     UNSUPPORTED_UNITS,
+    rate_at,
 )
 from pricing.models import ListPrice
 from pricing.rate import AMOUNT_OUT_OF_RANGE, NO_UNIT_PRICE, Line, Rate, served_from_own_cache
-from pricing.terms import Tier, Units
+from pricing.rules import Rule
 from pricing.usage_buckets import BUCKETS, Buckets
 from usage.models import UsageEvent
 
@@ -39,20 +38,27 @@ BUCKET_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class CostLine:
-    """One addend; `price` in USD per million, `amount` in USD, both exact. Both None: nobody knows the price."""
+    """One addend; prices in USD per million, amounts in USD, all exact. None: nobody knows the price.
+
+    `price` and `amount` by the list, `paid_price` and `paid` as the organization pays.
+    """
 
     name: str
     quantity: int
     price: Decimal | None
     amount: Decimal | None
+    paid_price: Decimal | None
+    paid: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`exact` is the sum of the lines in USD before it was rounded, once, to the nano-dollar."""
+    """`exact` (by the list) and `paid_exact` are the sums of the lines in USD before they were rounded, once each, to
+    the nano-dollar."""
 
     lines: list[CostLine]
     exact: Decimal | None
+    paid_exact: Decimal | None
     own_cache: bool
     # The lines, rounded, are what was charged; False would mean that the price says something else than the charge.
     agrees: bool
@@ -60,18 +66,22 @@ class Explanation:
     reported_gap: Decimal | None
 
 
-def explain(event: UsageEvent, price: ListPrice | None) -> Explanation:
+def explain(event: UsageEvent, price: ListPrice | None, rule: Rule | None = None) -> Explanation:
     own_cache = served_from_own_cache(event.cache)
     buckets = buckets_of(event)
-    charged = price is not None and event.cost is not None and not own_cache
-    found = {line.bucket: line for line in rate_at(price, event.time).lines(buckets)} if charged and price else {}
-    lines = [_line(bucket, quantity, found, charged) for bucket, quantity in zip(BUCKETS, buckets, strict=True)]
-    exact = sum((line.amount for line in found.values()), Decimal()) if charged else None
+    listed, paid = (None, None) if own_cache or event.cost is None else _rates(event, price, rule)
+    by_list, by_contract = _lines_of(listed, buckets), _lines_of(paid, buckets)
+    lines = [
+        _line(bucket, quantity, by_list, by_contract, charged=paid is not None)
+        for bucket, quantity in zip(BUCKETS, buckets, strict=True)
+    ]
+    exact, paid_exact = _sum(by_list, listed), _sum(by_contract, paid)
     return Explanation(
-        lines=[line for line in lines if line.quantity and (line.name != "Requests" or line.amount)],
+        lines=[line for line in lines if line.quantity and (line.name != "Requests" or line.amount or line.paid)],
         exact=exact,
+        paid_exact=paid_exact,
         own_cache=own_cache,
-        agrees=exact is None or _nano(exact) == event.list_cost,
+        agrees=_rounds_to(exact, event.list_cost) and _rounds_to(paid_exact, event.cost),
         reported_gap=_gap(event),
     )
 
@@ -80,26 +90,42 @@ def buckets_of(event: UsageEvent) -> Buckets:
     return Buckets(*(getattr(event, bucket) for bucket in BUCKETS))
 
 
-def rate_at(price: ListPrice, moment: datetime) -> Rate:
-    """The rate of a price at a moment: some prices differ by the hour of the day."""
-    units, tiers = _terms(price, moment)
-    return Rate(units, tiers)
+def _rates(event: UsageEvent, price: ListPrice | None, rule: Rule | None) -> tuple[Rate | None, Rate | None]:
+    """The list rate and the one that was paid, as settling chose them (`pricing.charge`)."""
+    listed = None if price is None else rate_at(price.terms, event.time)
+    if rule is None:
+        return listed, listed
+    contract = rule.contract(listed)
+    if listed is None or listed.cost(buckets_of(event)) is None:
+        return contract, contract
+    return listed, contract
 
 
-def _terms(price: ListPrice, moment: datetime) -> tuple[Units, Sequence[Tier]]:
-    clock = f"{moment.astimezone(UTC):%H:%M}"
-    for window in price.windows:
-        if window["start"] <= clock < window["end"]:
-            return window["units"], window["tiers"]
-    return price.units, price.tiers
+def _lines_of(rate: Rate | None, buckets: Buckets) -> dict[str, Line]:
+    return {} if rate is None else {line.bucket: line for line in rate.lines(buckets)}
 
 
-def _line(bucket: str, quantity: int, found: dict[str, Line], charged: bool) -> CostLine:
-    line = found.get(bucket)
-    if line is not None:
-        return CostLine(BUCKET_NAMES[bucket], quantity, line.usd_per_million, line.amount)
+def _line(
+    bucket: str, quantity: int, by_list: dict[str, Line], by_contract: dict[str, Line], *, charged: bool
+) -> CostLine:
     nothing = Decimal() if charged else None
-    return CostLine(BUCKET_NAMES[bucket], quantity, nothing, nothing)
+    listed, paid = by_list.get(bucket), by_contract.get(bucket)
+    return CostLine(
+        BUCKET_NAMES[bucket],
+        quantity,
+        listed.usd_per_million if listed else nothing,
+        listed.amount if listed else nothing,
+        paid.usd_per_million if paid else nothing,
+        paid.amount if paid else nothing,
+    )
+
+
+def _sum(lines: dict[str, Line], rate: Rate | None) -> Decimal | None:
+    return None if rate is None else sum((line.amount for line in lines.values()), Decimal())
+
+
+def _rounds_to(exact: Decimal | None, charged: int | None) -> bool:
+    return exact is None or _nano(exact) == charged
 
 
 def _nano(usd: Decimal) -> int:

@@ -1,11 +1,13 @@
 from django.urls import path
 
-from analytics import views
+from analytics import price_views, views
 
 urlpatterns = [
     path("o/<slug:org_slug>/", views.overview, name="overview"),
     path("o/<slug:org_slug>/live", views.overview_live, name="overview_live"),
     path("o/<slug:org_slug>/events", views.events, name="events"),
     path("o/<slug:org_slug>/events/one", views.event, name="event"),
+    path("o/<slug:org_slug>/prices", price_views.prices, name="prices"),
+    path("o/<slug:org_slug>/prices/model", price_views.price_model, name="price_model"),
     path("o/<slug:org_slug>/unpriced", views.unpriced, name="unpriced"),
 ]

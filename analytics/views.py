@@ -26,7 +26,7 @@ from analytics.overview import overview as overview_of
 from analytics.ranges import CUSTOM
 from budgets.selectors import budget_states
 from common.display import compact
-from pricing.models import ListPrice
+from pricing.models import ListPrice, PriceRule
 from tenants.access import Access, organization_page
 from tenants.roles import Permission
 from usage.models import UsageEvent
@@ -131,6 +131,7 @@ def event(request: HttpRequest, access: Access) -> HttpResponse:
         raise Http404("No such event")
     zone = ZoneInfo(access.organization.timezone)
     price = ListPrice.objects.select_related("model__provider").filter(id=found.price_id or 0).first()
+    rule = PriceRule.objects.filter(organization=access.organization, id=found.rule_id or 0).first()
     context = {
         "nav": "events",
         "now": timezone.now(),
@@ -138,7 +139,10 @@ def event(request: HttpRequest, access: Access) -> HttpResponse:
         "row": _event_row(found, directory(access.organization), zone, request.path),
         "received_at": found.received_at.astimezone(zone),
         "price": price,
-        "explanation": explain(found, price),
+        "rule": rule,
+        "saved": (found.list_cost or 0) - (found.cost or 0),
+        "paid_on_top": (found.cost or 0) - (found.list_cost or 0),
+        "explanation": explain(found, price, rule.as_rule() if rule else None),
         "reason": reason_in_words(found.unpriced_reason) if found.cost is None else None,
         "reported": None if found.reported_cost is None else Decimal(found.reported_cost).scaleb(-PICO_DIGITS),
         "labels": [(label, value) for name, label in _LABELS.items() if (value := getattr(found, name))],

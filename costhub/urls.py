@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("alerts.urls")),
     path("", include("budgets.urls")),
     path("", include("analytics.urls")),
+    path("", include("pricing.urls")),
     path("", include("ingest.urls")),
     path("api/v1/", include("tenants.api_urls")),
     path("api/v1/", include("alerts.api_urls")),

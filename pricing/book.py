@@ -178,6 +178,11 @@ def _period(unpriced: Resolution, price: PriceEntry) -> PricePeriod:
     return PricePeriod(_resolution(unpriced, price.id, terms.units, terms.tiers, terms.extras), windows)
 
 
+def rate_at(terms: Terms, moment: datetime) -> Rate | None:
+    """The rate of a price at a moment of its time: some differ by the hour of the day. None: events cannot tell it."""
+    return _period(Resolution("", ""), PriceEntry(0, moment, terms)).at(moment).rate
+
+
 def _resolution(unpriced: Resolution, price_id: int, units: Units, tiers: list[Tier], extras: Units) -> Resolution:
     if not units and not extras:
         return unpriced._replace(reason=NO_PRICE)

@@ -16,7 +16,8 @@ from django.utils.timezone import now as utc_now
 from common.models import TenantModel, tenant_key
 from pricing.fees import Fee
 from pricing.rules import ANY, EVERY_TIER, MOST_PERCENT, NO_PERCENT, Rule, RuleKind
-from pricing.terms import EARLIEST_PRICE, STANDARD, TIERS
+from pricing.terms import EARLIEST_PRICE, STANDARD, TIERS, Terms
+from pricing.wording import terms_said
 
 MOST_FEE = 10**9 * 10**9  # one billion USD, in nano-USD
 
@@ -76,6 +77,10 @@ class ListPrice(models.Model):
             models.UniqueConstraint(fields=["model", "tier", "effective_from"], name="pricing_prices_never_overlap"),
             models.CheckConstraint(condition=Q(tier__in=TIERS), name="pricing_tier_is_known"),
         ]
+
+    @property
+    def terms(self) -> Terms:
+        return Terms(self.units, self.tiers, self.extras, self.windows)
 
     @property
     def undated(self) -> bool:
@@ -140,6 +145,10 @@ class PriceRule(TenantModel):
         if self.effective_to is not None and self.effective_to <= max(now, self.effective_from):
             return "ended"
         return "ahead" if now < self.effective_from else "in_force"
+
+    @property
+    def says(self) -> str:
+        return terms_said(self.percent, self.units, len(self.tiers))
 
     def as_rule(self) -> Rule:
         return Rule(

@@ -62,7 +62,7 @@ def rule_add(
     rule.save(force_insert=True)
     audit_record(
         organization_id=organization.id, actor=actor, action="price_rule.added", target=rule, now=now,
-        name=rule.name, models=f"{rule.provider}/{rule.model}", tier=rule.tier or "all", price=said(rule),
+        name=rule.name, models=f"{rule.provider}/{rule.model}", tier=rule.tier or "all", price=rule.says,
         effective_from=rule.effective_from.isoformat(),
         effective_to=rule.effective_to.isoformat() if rule.effective_to else "open",
     )  # fmt: skip
@@ -94,18 +94,9 @@ def rule_end(
     rule.effective_to = end
     audit_record(
         organization_id=organization.id, actor=actor, action="price_rule.ended", target=rule, now=now,
-        name=rule.name, models=f"{rule.provider}/{rule.model}", price=said(rule), effective_to=end.isoformat(),
+        name=rule.name, models=f"{rule.provider}/{rule.model}", price=rule.says, effective_to=end.isoformat(),
     )  # fmt: skip
     return rule
-
-
-def said(rule: PriceRule) -> str:
-    """What a rule says, in one line: "-15 %", "input $2.5, output $10 per million"."""
-    if rule.percent is not None:
-        return f"{rule.percent.normalize():+f} % of the list price"
-    prices = ", ".join(f"{unit.replace('_', ' ')} ${amount}" for unit, amount in rule.units.items())
-    more = f", {len(rule.tiers)} more above long inputs" if rule.tiers else ""
-    return f"{prices} per million{more}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from common.money import usd_to_nano
 from common.periods import local_midnight
 from common.problems import Problem
 from costhub.demo import company
+from costhub.demo.agreements import agreements_make
 from costhub.demo.company import PLANS, TEAMS, WORKLOADS, Plan
 from costhub.demo.story import RECENT, calendar_of, first_moment, local_days, months, steps
 from costhub.demo.traffic import Calendar, Use, day_of_usage
@@ -86,7 +87,8 @@ def demo_make(*, password: str, now: datetime) -> Demo:
             name=company.NAME, owner=owner, timezone=company.ZONE, now=start, slug=company.SLUG
         )
         with organization_scope(organization.id):
-            _furnish(organization, owner, start)
+            teams = _furnish(organization, owner, start)
+            agreements_make(organization=organization, owner=owner, teams=teams, start=start, now=now)
             audit_record(
                 organization_id=organization.id, actor=None, action=MADE, target=organization, now=now,
                 seed=str(calendar.seed), first=str(calendar.first), incident=str(calendar.incident),
@@ -113,7 +115,7 @@ def demo_fill(*, demo: Demo, now: datetime) -> Demo:
         return demo
 
 
-def _furnish(organization: Organization, owner: User, start: datetime) -> None:
+def _furnish(organization: Organization, owner: User, start: datetime) -> dict[str, Team]:
     teams: dict[str, Team] = {}
     for slug, (name, parent) in TEAMS.items():
         teams[slug] = team_create(
@@ -132,6 +134,7 @@ def _furnish(organization: Organization, owner: User, start: datetime) -> None:
     channel_create(
         organization=organization, kind="email", name="Email to Dana", recipients=[owner.email], actor=owner, now=start
     )
+    return teams
 
 
 def _user(email: str, name: str, password: str | None = None) -> User:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from analytics.explain import explain, rate_at, reason_in_words
+from analytics.explain import explain, reason_in_words
 from pricing.models import ListPrice
+from pricing.rules import Rule, RuleKind
 from pricing.usage_buckets import BUCKETS
 from usage.models import UsageEvent
 
@@ -35,6 +36,35 @@ def test_lines_are_units_times_price() -> None:
     assert found.agrees
 
 
+def rule(kind: RuleKind = RuleKind.PERCENT, **given: Any) -> Rule:
+    named = {"provider": "openai", "model": "*", "tier": "", "percent": None, "units": {}, "tiers": []} | given
+    return Rule(id=1, kind=kind, effective_from=NOON, **named)
+
+
+def test_a_contract_is_explained_beside_the_list() -> None:
+    charged = event(uncached_input=1000, output=10, cost=98_800, list_cost=104_000)
+    found = explain(charged, price(), rule(percent=Decimal(-5)))
+    assert [(line.price, line.amount, line.paid_price, line.paid) for line in found.lines] == [
+        (Decimal("0.10"), Decimal("0.0001"), Decimal("0.095"), Decimal("0.000095")),
+        (Decimal("0.40"), Decimal("0.000004"), Decimal("0.38"), Decimal("0.0000038")),
+    ]
+    assert (found.exact, found.paid_exact, found.agrees) == (Decimal("0.000104"), Decimal("0.0000988"), True)
+    assert not explain(charged, price(), rule(percent=Decimal(-6))).agrees
+    assert not explain(charged, price()).agrees
+
+
+def test_a_model_of_ones_own_is_explained_without_a_list_price() -> None:
+    charged = event(uncached_input=1000, cost=2_000_000, list_cost=2_000_000)
+    found = explain(charged, None, rule(RuleKind.CUSTOM, units={"input": "2"}))
+    assert (found.exact, found.paid_exact, found.agrees) == (Decimal("0.002"), Decimal("0.002"), True)
+
+
+def test_a_contract_that_prices_more_than_the_list_stands_for_both() -> None:
+    charged = event(images=2, cost=2_000_000, list_cost=2_000_000)
+    found = explain(charged, price(), rule(RuleKind.FIXED, units={"input": "1", "images": "1000"}))
+    assert (found.exact, found.paid_exact, found.agrees) == (Decimal("0.002"), Decimal("0.002"), True)
+
+
 def test_rounding_happens_once_at_the_end() -> None:
     charged = event(cache_read=1, uncached_input=1, cost=125, list_cost=125)
     assert explain(charged, price()).exact == Decimal("0.000000125")
@@ -56,7 +86,6 @@ def test_a_price_by_the_hour_is_the_one_of_the_hour() -> None:
     priced = price(windows=[night])
     charged = event(uncached_input=1_000_000, cost=50_000_000, list_cost=50_000_000)
     assert explain(charged, priced).agrees
-    assert rate_at(priced, NOON.replace(hour=13)) is not None
     later = event(uncached_input=1_000_000, cost=100_000_000, list_cost=100_000_000)
     later.time = NOON.replace(hour=13)
     assert explain(later, priced).agrees
