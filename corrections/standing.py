@@ -96,4 +96,5 @@ def _read(where: str, parameters: dict[str, Any]) -> list[Standing]:
 
 
 def _standing(row: tuple[Any, ...]) -> Standing:
-    return Standing._make((*row[:11], Buckets(*row[15:]), *row[11:15]))
+    ordered: tuple[Any, ...] = (*row[:11], Buckets(*row[15:]), *row[11:15])
+    return Standing(*ordered)

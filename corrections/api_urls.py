@@ -1,0 +1,10 @@
+from django.urls import path
+
+from corrections import api
+
+urlpatterns = [
+    path("repricings", api.RepricingsView.as_view(), name="api-repricings"),
+    path("repricings/<str:identifier>", api.RepricingView.as_view(), name="api-repricing"),
+    path("repricings/<str:identifier>/apply", api.RepricingApplyView.as_view(), name="api-repricing-apply"),
+    path("repricings/<str:identifier>/undo", api.RepricingUndoView.as_view(), name="api-repricing-undo"),
+]
