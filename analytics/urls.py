@@ -9,5 +9,4 @@ urlpatterns = [
     path("o/<slug:org_slug>/events/one", views.event, name="event"),
     path("o/<slug:org_slug>/prices", price_views.prices, name="prices"),
     path("o/<slug:org_slug>/prices/model", price_views.price_model, name="price_model"),
-    path("o/<slug:org_slug>/unpriced", views.unpriced, name="unpriced"),
 ]

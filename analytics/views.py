@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 
 from analytics import events as single
 from analytics import selectors
-from analytics.explain import PICO_DIGITS, explain, reason_in_words
+from analytics.explain import PICO_DIGITS, explain
 from analytics.filters import DIMENSIONS, LABELS, Asked, InvalidAddress, parse, range_links
 from analytics.names import Directory, directory
 from analytics.options import budgets_about, filter_choices, names_of, status_choices
@@ -27,11 +27,11 @@ from analytics.ranges import CUSTOM
 from budgets.selectors import budget_states
 from common.display import compact
 from pricing.models import ListPrice, PriceRule
+from pricing.reasons import reason_in_words
 from tenants.access import Access, organization_page
 from tenants.roles import Permission
 from usage.models import UsageEvent
 from usage.questions import Dimension
-from usage.selectors import unpriced_models
 
 # What a caller may have said about an event, as it is called on its page.
 _LABELS = {
@@ -152,31 +152,6 @@ def event(request: HttpRequest, access: Access) -> HttpResponse:
     return render(request, "analytics/event.html", context)
 
 
-@require_safe
-@organization_page()
-@_sensible
-def unpriced(request: HttpRequest, access: Access) -> HttpResponse:
-    asked, names = _read(request, access)
-    span, zone = asked.range.whole, asked.range.zone
-    found = unpriced_models(organization_id=access.organization.id, start=span.start, end=span.end)
-    path = reverse("events", kwargs={"org_slug": access.organization.slug})
-    rows = [
-        {
-            "usage": usage,
-            "reason": reason_in_words(usage.reason),
-            "first_seen": usage.first_seen.astimezone(zone),
-            "last_seen": usage.last_seen.astimezone(zone),
-        }
-        for usage in found
-    ]
-    context = _frame(access, asked, names, "unpriced") | {
-        "rows": rows,
-        "requests": sum(usage.requests for usage in found),
-        "events_url": asked.url(path, unpriced="1"),
-    }
-    return render(request, "analytics/unpriced.html", context)
-
-
 def _read(request: HttpRequest, access: Access) -> tuple[Asked, Directory]:
     names = directory(access.organization)
     zone = ZoneInfo(access.organization.timezone)
@@ -232,7 +207,7 @@ def _overview(access: Access, asked: Asked, names: Directory) -> dict[str, Any]:
         "unpriced_hint": "Missing from the spend" if shown.unpriced else "Everything has a price",
         "events_url": asked.url(paths.events),
         "errors_url": asked.url(paths.events, status="error"),
-        "unpriced_url": asked.url(paths.unpriced) if not asked.filters else asked.url(paths.events, unpriced="1"),
+        "unpriced_url": paths.unpriced if not asked.filters else asked.url(paths.events, unpriced="1"),
         "live_url": asked.url(f"{paths.overview}live", **asked.layout, seen=state),
         "budgets": budgets_about(asked.filters, budget_states(organization_id, now)),
         "may_edit_budgets": access.may(Permission.EDIT_BUDGETS),

@@ -1,13 +1,20 @@
 """Forms of corrections: they take text in; what is allowed is decided by services."""
 
-from datetime import datetime, time, timedelta
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
+from django.core.exceptions import ValidationError
 
+from common.periods import local_midnight
 from corrections.services import Asked
+from pricing.forms import UNIT_HELP, PriceInput
+from pricing.terms import Units
+from pricing.wording import UNIT_NAMES
 from tenants.forms import ServiceForm
+
+PRICED_UNITS = ("input", "cache_read", "cache_write", "output", "images", "requests")
 
 
 class DayInput(forms.DateField):
@@ -42,13 +49,36 @@ class RepricingForm(ServiceForm):
     def asked(self) -> Asked:
         given = self.cleaned_data
         return Asked(
-            start=self._midnight(given["first_day"]),
-            end=self._midnight(given["last_day"] + timedelta(days=1)),
+            start=local_midnight(given["first_day"], self._zone),
+            end=local_midnight(given["last_day"] + timedelta(days=1), self._zone),
             reason=given["reason"],
             provider=given["provider"],
             model=given["model"],
             unpriced_only=given["unpriced_only"],
         )
 
-    def _midnight(self, day: Any) -> datetime:
-        return datetime.combine(day, time.min, self._zone)
+
+class PriceForm(ServiceForm):
+    """Prices of one model in US dollars per million units."""
+
+    confirm = forms.BooleanField(
+        label="These prices are meant, although they are far from the known ones", required=False
+    )
+
+    def __init__(self, data: Any) -> None:
+        super().__init__(data)
+        for unit in PRICED_UNITS:
+            self.fields[f"unit_{unit}"] = PriceInput(label=UNIT_NAMES[unit], help_text=UNIT_HELP.get(unit, ""))
+
+    @property
+    def priced(self) -> list[forms.BoundField]:
+        return [self[f"unit_{unit}"] for unit in PRICED_UNITS]
+
+    def units(self) -> Units:
+        return {unit: text for unit in PRICED_UNITS if (text := self.cleaned_data[f"unit_{unit}"])}
+
+    def refuse(self, error: ValidationError) -> None:
+        """What is refused of all units together, or of the names, stands over the form."""
+        for name, errors in getattr(error, "error_dict", {"": [error]}).items():
+            field = f"unit_{name.removeprefix('units/')}"
+            self.add_error(field if field in self.fields else None, errors)

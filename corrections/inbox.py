@@ -56,8 +56,8 @@ def unpriced_names(organization_id: int) -> list[UnpricedName]:
         return [UnpricedName(*row) for row in cursor.fetchall()]
 
 
-def unpriced_models(*, organization_id: int, start: datetime, end: datetime) -> list[UnpricedModel]:
-    """Models with usage in [start, end) that still has no price, most requests first."""
+def unpriced_models(organization_id: int) -> list[UnpricedModel]:
+    """Models with usage that still has no price, whenever it was, most requests first."""
     with server_cursor() as cursor:
         cursor.execute(
             "SELECT reported_provider, reported_model, unpriced_reason, array_agg(DISTINCT service_tier),"
@@ -65,9 +65,8 @@ def unpriced_models(*, organization_id: int, start: datetime, end: datetime) -> 
             " sum(uncached_input + cache_read + cache_write_5m + cache_write_1h + input_audio),"
             " sum(output + reasoning_output + output_audio), min(time), max(time),"
             " array_agg(DISTINCT team_id), array_agg(DISTINCT virtual_key_id)"
-            f" FROM {_STILL_UNPRICED} AND time >= %(start)s AND time < %(end)s"
-            " GROUP BY 1, 2, 3 ORDER BY 5 DESC, 1, 2, 3",
-            {"organization": organization_id, "start": start, "end": end},
+            f" FROM {_STILL_UNPRICED} GROUP BY 1, 2, 3 ORDER BY 5 DESC, 1, 2, 3",
+            {"organization": organization_id},
         )
         return [
             UnpricedModel(

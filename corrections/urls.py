@@ -1,8 +1,12 @@
 from django.urls import path
 
-from corrections import views
+from corrections import inbox_views, views
 
 urlpatterns = [
+    path("o/<slug:org_slug>/unpriced", inbox_views.unpriced, name="unpriced"),
+    path("o/<slug:org_slug>/unpriced/price", inbox_views.unpriced_price, name="unpriced_price"),
+    path("o/<slug:org_slug>/unpriced/like", inbox_views.unpriced_like, name="unpriced_like"),
+    path("o/<slug:org_slug>/unpriced/backfill", inbox_views.unpriced_backfill, name="unpriced_backfill"),
     path("o/<slug:org_slug>/repricing", views.repricings, name="repricings"),
     path("o/<slug:org_slug>/repricing/new", views.repricing_new, name="repricing_new"),
     path("o/<slug:org_slug>/repricing/<int:run_id>", views.repricing, name="repricing"),

@@ -63,7 +63,7 @@ def repricing_new(request: HttpRequest, access: Access) -> HttpResponse:
     today = now.astimezone(zone).date()
     initial = {"first_day": today - timedelta(days=DEFAULT_DAYS), "last_day": today}
     initial |= {name: request.GET[name] for name in ("provider", "model", "reason") if name in request.GET}
-    form = RepricingForm(request.POST or None, zone=zone, initial=initial)
+    form = RepricingForm(request.POST if request.method == "POST" else None, zone=zone, initial=initial)
     if form.is_valid():
         try:
             run = repricing_start(organization=access.organization, asked=form.asked(), actor=access.user, now=now)
