@@ -1,8 +1,9 @@
 from django.urls import path
 
-from corrections import api
+from corrections import api, closing_api
 
 urlpatterns = [
+    path("closed-months", closing_api.ClosedMonthsView.as_view(), name="api-closed-months"),
     path("repricings", api.RepricingsView.as_view(), name="api-repricings"),
     path("repricings/<str:identifier>", api.RepricingView.as_view(), name="api-repricing"),
     path("repricings/<str:identifier>/apply", api.RepricingApplyView.as_view(), name="api-repricing-apply"),

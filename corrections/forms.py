@@ -82,3 +82,19 @@ class PriceForm(ServiceForm):
         for name, errors in getattr(error, "error_dict", {"": [error]}).items():
             field = f"unit_{name.removeprefix('units/')}"
             self.add_error(field if field in self.fields else None, errors)
+
+
+class SignOffForm(ServiceForm):
+    """`start` is the month that was looked at: whoever signs late does not sign another."""
+
+    start = forms.DateTimeField(widget=forms.HiddenInput)
+    note = forms.CharField(
+        max_length=500, required=False, widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="For whoever reads the figures later, e.g. the number of the provider's bill.",
+    )  # fmt: skip
+    accept_unpriced = forms.BooleanField(required=False, label="Usage without a price may stay without one this month")
+
+    def __init__(self, data: Any, *, initial: dict[str, Any]) -> None:
+        super().__init__(data, initial=initial)
+        start = initial.get("start")
+        self.initial["start"] = start.isoformat() if start is not None else ""

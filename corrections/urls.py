@@ -1,8 +1,10 @@
 from django.urls import path
 
-from corrections import inbox_views, views
+from corrections import closing_views, inbox_views, views
 
 urlpatterns = [
+    path("o/<slug:org_slug>/closing", closing_views.closing, name="closing"),
+    path("o/<slug:org_slug>/closing/policy", closing_views.closing_policy, name="closing_policy"),
     path("o/<slug:org_slug>/unpriced", inbox_views.unpriced, name="unpriced"),
     path("o/<slug:org_slug>/unpriced/price", inbox_views.unpriced_price, name="unpriced_price"),
     path("o/<slug:org_slug>/unpriced/like", inbox_views.unpriced_like, name="unpriced_like"),

@@ -61,7 +61,7 @@ def repricings(request: HttpRequest, access: Access) -> HttpResponse:
 def repricing_new(request: HttpRequest, access: Access) -> HttpResponse:
     now, zone = timezone.now(), ZoneInfo(access.organization.timezone)
     today = now.astimezone(zone).date()
-    initial = {"first_day": today - timedelta(days=DEFAULT_DAYS), "last_day": today}
+    initial: dict[str, Any] = {"first_day": today - timedelta(days=DEFAULT_DAYS), "last_day": today}
     initial |= {name: request.GET[name] for name in ("provider", "model", "reason") if name in request.GET}
     form = RepricingForm(request.POST if request.method == "POST" else None, zone=zone, initial=initial)
     if form.is_valid():

@@ -256,13 +256,15 @@ STORAGES = {
 }
 
 # Usage events: how far from now an event's time may lie, and how large a request may be (docs: API, BAD_INPUTS).
-EVENT_MAX_AGE_DAYS = 35
-EVENT_MAX_AHEAD_SECONDS = 300
+EVENT_MAX_AGE_DAYS = env.number("EVENT_MAX_AGE_DAYS", 35, minimum=1, maximum=365)
+EVENT_MAX_AHEAD_SECONDS = env.number("EVENT_MAX_AHEAD_SECONDS", 300, minimum=0, maximum=86_400)
 EVENT_BATCH_LIMIT = 1_000
 EVENT_BODY_LIMIT = 1_048_576
 EVENT_BODY_SECONDS = 15
 # An event id is remembered longer than its event could be accepted again.
-EVENT_CLAIM_DAYS = 40
+EVENT_CLAIM_DAYS = env.number("EVENT_CLAIM_DAYS", EVENT_MAX_AGE_DAYS + 5, minimum=6, maximum=400)
+if EVENT_CLAIM_DAYS < EVENT_MAX_AGE_DAYS + 5:
+    raise ImproperlyConfigured("EVENT_CLAIM_DAYS must be at least EVENT_MAX_AGE_DAYS + 5")
 DATA_UPLOAD_MAX_MEMORY_SIZE = EVENT_BODY_LIMIT
 
 REST_FRAMEWORK = {

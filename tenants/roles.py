@@ -16,6 +16,7 @@ class Permission(StrEnum):
     ISSUE_KEYS = "issue_keys"
     EDIT_BUDGETS = "edit_budgets"
     EDIT_PRICES = "edit_prices"
+    CLOSE_MONTHS = "close_months"
     EDIT_TEAMS = "edit_teams"
     EDIT_CHANNELS = "edit_channels"
     EDIT_MEMBERS = "edit_members"
@@ -26,7 +27,13 @@ _GRANTS: dict[Role, frozenset[Permission]] = {
     Role.OWNER: frozenset(Permission),
     Role.ADMIN: frozenset(Permission),
     Role.FINANCE: frozenset(
-        {Permission.VIEW, Permission.EDIT_BUDGETS, Permission.EDIT_PRICES, Permission.EDIT_CHANNELS}
+        {
+            Permission.VIEW,
+            Permission.EDIT_BUDGETS,
+            Permission.EDIT_PRICES,
+            Permission.CLOSE_MONTHS,
+            Permission.EDIT_CHANNELS,
+        }
     ),
     # A manager issues keys for the teams named in the membership and the teams below them, and for no other.
     Role.MANAGER: frozenset({Permission.VIEW, Permission.ISSUE_KEYS}),
