@@ -1,6 +1,7 @@
 """The unpriced inbox: what has no price, and pricing it with one click."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -9,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from common.problems import Problem
 from corrections import wake
@@ -53,15 +54,35 @@ def unpriced(request: HttpRequest, access: Access) -> HttpResponse:
 @form_page
 @organization_page(Permission.EDIT_PRICES)
 def unpriced_price(request: HttpRequest, access: Access) -> HttpResponse:
-    """Prices for one model; what is far from known prices has to be confirmed."""
+    """Prices for one model: entered, those of a listed one (one click), or those that are known by now (one click)."""
     usage = _asked_usage(access, request.GET)
+    now = timezone.now()
+    if "like_model" in request.POST:
+        like = Like(request.POST.get("like_provider", ""), request.POST["like_model"])
+        return _priced(
+            request,
+            access,
+            lambda: price_like(organization=access.organization, usage=usage, like=like, actor=access.user, now=now),
+        )
+    if "known" in request.POST:
+        reason = f"A price of {usage.model} is known now"
+        return _priced(
+            request,
+            access,
+            lambda: backfill(organization=access.organization, usage=usage, reason=reason, actor=access.user, now=now),
+        )
+    return _entered(request, access, usage, now)
+
+
+def _entered(request: HttpRequest, access: Access, usage: UnpricedModel, now: datetime) -> HttpResponse:
+    """The form; what is far from known prices has to be confirmed."""
     form = PriceForm(request.POST if request.method == "POST" else None)
     doubts: list[str] = []
     if form.is_valid():
         try:
             run = price_at(
-                organization=access.organization, usage=usage, units=form.units(), actor=access.user,
-                now=timezone.now(), confirmed=form.cleaned_data["confirm"],
+                organization=access.organization, usage=usage, units=form.units(), actor=access.user, now=now,
+                confirmed=form.cleaned_data["confirm"],
             )  # fmt: skip
         except ValidationError as error:
             form.refuse(error)
@@ -73,36 +94,9 @@ def unpriced_price(request: HttpRequest, access: Access) -> HttpResponse:
     return render(request, "corrections/unpriced_price.html", context, status=422 if form.errors or doubts else 200)
 
 
-@require_POST
-@organization_page(Permission.EDIT_PRICES)
-def unpriced_like(request: HttpRequest, access: Access) -> HttpResponse:
-    """One click: the model costs what a listed one costs."""
-    like = Like(request.POST.get("like_provider", ""), request.POST.get("like_model", ""))
-    return _priced(
-        request, access,
-        lambda usage: price_like(
-            organization=access.organization, usage=usage, like=like, actor=access.user, now=timezone.now()
-        ),
-    )  # fmt: skip
-
-
-@require_POST
-@organization_page(Permission.EDIT_PRICES)
-def unpriced_backfill(request: HttpRequest, access: Access) -> HttpResponse:
-    """One click: a price is known by now."""
-    return _priced(
-        request, access,
-        lambda usage: backfill(
-            organization=access.organization, usage=usage, reason=f"A price of {usage.model} is known now",
-            actor=access.user, now=timezone.now(),
-        ),
-    )  # fmt: skip
-
-
-def _priced(request: HttpRequest, access: Access, price: Callable[[UnpricedModel], RepriceRun]) -> HttpResponse:
-    usage = _asked_usage(access, request.POST)
+def _priced(request: HttpRequest, access: Access, price: Callable[[], RepriceRun]) -> HttpResponse:
     try:
-        run = price(usage)
+        run = price()
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     except Problem as problem:

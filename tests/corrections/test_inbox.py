@@ -20,7 +20,8 @@ from tests.pricing.drafts import add_rule
 
 NANO_COST = 1200 * 100 + 300 * 25 + 250 * 400  # nano-USD of `payloads.event` at gpt-4.1-nano's prices
 NAME = "gpt-4.1-nano-preview"
-LIKE = {"provider": "openai", "model": NAME, "like_provider": "openai", "like_model": "gpt-4.1-nano"}
+PATH = f"/o/acme/unpriced/price?provider=openai&model={NAME}"
+LIKE = {"like_provider": "openai", "like_model": "gpt-4.1-nano"}
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_the_inbox_says_who_used_what_and_what_it_is_like(usage: Tenant, owner: 
 
 
 def test_one_click_prices_and_backfills(usage: Tenant, owner: Client, now: datetime) -> None:
-    answer = owner.post("/o/acme/unpriced/like", LIKE)
+    answer = owner.post(PATH, LIKE)
     with organization_scope(usage.id):
         run = RepriceRun.objects.get()
         rule = PriceRule.objects.get()
@@ -73,12 +74,12 @@ def test_a_price_is_entered(usage: Tenant, owner: Client, now: datetime) -> None
 
 
 def test_what_is_not_in_the_inbox_cannot_be_priced(usage: Tenant, owner: Client, stranger: Tenant) -> None:
-    assert owner.post("/o/acme/unpriced/like", LIKE | {"model": "other"}).status_code == 404
+    assert owner.post(f"{PATH}-2", LIKE).status_code == 404
     assert owner.get("/o/acme/unpriced/price").status_code == 404
-    assert owner.post("/o/acme/unpriced/like", LIKE | {"like_model": "none"}).status_code == 302
+    assert owner.post(PATH, LIKE | {"like_model": "none"}).status_code == 302
     for client, status in ((signed_in(make_member(usage, Role.VIEWER)), 403), (signed_in(stranger.owner), 404)):
-        assert client.post("/o/acme/unpriced/like", LIKE).status_code == status
-        assert client.post("/o/acme/unpriced/backfill", LIKE).status_code == status
+        assert client.post(PATH, LIKE).status_code == status
+        assert client.post(PATH, {"known": "1"}).status_code == status
         assert client.get("/o/acme/unpriced/price?provider=vllm&model=house-model").status_code == status
     assert signed_in(stranger.owner).get("/o/acme/unpriced").status_code == 404
     assert "Price like" not in text(signed_in(make_member(usage, Role.MANAGER)).get("/o/acme/unpriced"))
@@ -118,5 +119,5 @@ def test_a_price_that_arrives_late_is_booked_by_itself(usage: Tenant, now: datet
 def test_the_page_offers_to_book_a_price_that_is_known_by_now(usage: Tenant, owner: Client, now: datetime) -> None:
     add_rule(usage, now, **CUSTOM | {"model": NAME}, effective_from=datetime(2026, 1, 1, tzinfo=UTC))
     assert "A price is known now" in text(owner.get("/o/acme/unpriced"))
-    owner.post("/o/acme/unpriced/backfill", {"provider": "openai", "model": NAME})
+    owner.post(PATH, {"known": "1"})
     assert spent(usage, now).unpriced_requests == 1
