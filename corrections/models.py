@@ -125,3 +125,28 @@ class PriceWatch(models.Model):
 
     def __str__(self) -> str:
         return f"{self.organization_id} at {self.catalog_version}"
+
+
+class ReportedAdjustment(TenantModel):
+    """A refund or correction that a caller reported, under the caller's own id. Never updated, never deleted."""
+
+    external_id = models.CharField(max_length=200)
+    event_time = models.DateTimeField()
+    event_id = models.CharField(max_length=200)
+    kind = models.CharField(max_length=10)
+    cost = models.BigIntegerField(help_text="difference in nano-USD")
+    reason = models.CharField(max_length=200)
+    reported_by = models.CharField(max_length=254)
+    created_at = models.DateTimeField(default=utc_now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "external_id"], name="adjustment_is_reported_once"),
+            models.CheckConstraint(
+                condition=Q(kind="refund", cost__lt=0) | Q(kind="correction") & ~Q(cost=0),
+                name="adjustment_changes_something",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.external_id

@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from django.db.models import QuerySet
 
 from budgets.models import Budget
+from common.money import NANO
 from corrections.models import RepriceRun, RunState
 from tenants.models import Team
 
@@ -33,10 +35,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class FlippedBudget:
+    """Amounts in nano-USD; thresholds in percent of the limit, 0: none."""
+
     budget: Budget
     period_start: datetime
-    spent: str
-    would_be: str
+    spent: int
+    would_be: int
     threshold: int
     would_reach: int
 
@@ -69,11 +73,15 @@ def flipped_budgets(run: RepriceRun) -> list[FlippedBudget]:
         FlippedBudget(
             budgets[int(flip["budget"])],
             datetime.fromisoformat(flip["period_start"]),
-            flip["spent"],
-            flip["would_be"],
+            _nano(flip["spent"]),
+            _nano(flip["would_be"]),
             flip["threshold"],
             flip["would_reach"],
         )
         for flip in run.flips
         if int(flip["budget"]) in budgets
     ]
+
+
+def _nano(usd: str) -> int:
+    return int(Decimal(usd) * NANO)
