@@ -62,7 +62,7 @@ class ReportSerializer(StrictSerializer[Any]):
 
 
 class ReportsSerializer(StrictSerializer[Any]):
-    adjustments = ReportSerializer(many=True, allow_empty=False, max_length=BATCH_LIMIT)
+    adjustments = serializers.ListField(child=ReportSerializer(), allow_empty=False, max_length=BATCH_LIMIT)
 
 
 class AdjustmentSerializer(serializers.Serializer[Adjustment]):

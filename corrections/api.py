@@ -1,7 +1,6 @@
 """Repricing over the API: start a run, read its preview and progress, apply and undo it."""
 
 from collections.abc import Callable
-from typing import ClassVar
 
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -78,33 +77,34 @@ class RepricingView(TenantAPIView):
 
 class _ActView(TenantAPIView):
     scopes = {"POST": "prices:write"}
-    act: ClassVar[Callable[..., RepriceRun]]
 
-    def post(self, request: Request, identifier: str) -> Response:
+    def act(self, request: Request, identifier: str, service: Callable[..., RepriceRun]) -> Response:
         query_parameters(request, frozenset())
         run = object_of(runs_of(self.caller.organization_id), identifier)
-        run = type(self).act(run=run, actor=self.token(), now=timezone.now())
+        run = service(run=run, actor=self.token(), now=timezone.now())
         wake.after_commit()
         return Response(RepricingSerializer(run).data, status=202)
 
 
-@extend_schema(
-    operation_id="repricings_apply",
-    summary="Book what the preview found",
-    description="At the prices of the moment of booking, in batches; read the run to see how far it is.",
-    request=None,
-    responses={202: RepricingSerializer, **problems(404, 409)},
-)
 class RepricingApplyView(_ActView):
-    act = staticmethod(repricing_apply)
+    @extend_schema(
+        operation_id="repricings_apply",
+        summary="Book what the preview found",
+        description="At the prices of the moment of booking, in batches; read the run to see how far it is.",
+        request=None,
+        responses={202: RepricingSerializer, **problems(404, 409)},
+    )
+    def post(self, request: Request, identifier: str) -> Response:
+        return self.act(request, identifier, repricing_apply)
 
 
-@extend_schema(
-    operation_id="repricings_undo",
-    summary="Book the reverse of exactly what the run has booked",
-    description="409 while a later run that priced the same usage stands.",
-    request=None,
-    responses={202: RepricingSerializer, **problems(404, 409)},
-)
 class RepricingUndoView(_ActView):
-    act = staticmethod(repricing_undo)
+    @extend_schema(
+        operation_id="repricings_undo",
+        summary="Book the reverse of exactly what the run has booked",
+        description="409 while a later run that priced the same usage stands.",
+        request=None,
+        responses={202: RepricingSerializer, **problems(404, 409)},
+    )
+    def post(self, request: Request, identifier: str) -> Response:
+        return self.act(request, identifier, repricing_undo)

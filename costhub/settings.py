@@ -290,6 +290,8 @@ SPECTACULAR_SETTINGS = {
         "DeliveryStatusEnum": "alerts.models.DeliveryStatus",
         "BudgetStatusEnum": "budgets.selectors.Status",
         "BudgetScopeEnum": "budgets.models.Scope",
+        "RepricingStateEnum": "corrections.models.RunState",
+        "ReportedKindEnum": ["refund", "correction"],
         "BudgetPeriodEnum": [kind.value for kind in PeriodKind],
     },
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
