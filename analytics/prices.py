@@ -22,8 +22,8 @@ from pricing.models import ListPrice, PriceRule
 from pricing.resolve import book_of
 from pricing.rules import Rule, by_precedence, winning_rule
 from pricing.selectors import price_list
-from pricing.terms import STANDARD, Units
-from pricing.wording import UnitPrice, change_said, unit_prices
+from pricing.terms import STANDARD
+from pricing.wording import UNIT_NAMES, UnitPrice, change_said, unit_prices
 from tenants.models import Organization
 from usage.questions import Dimension
 from usage.selectors import SpendQuery, spend
@@ -40,7 +40,6 @@ class PriceRow:
     """One list price and what the organization pays; `more` units have prices that the columns do not show."""
 
     price: ListPrice
-    paid: Units
     rule: Rule | None
     input: UnitPrice | None
     cache_read: UnitPrice | None
@@ -54,8 +53,9 @@ _COLUMNS = ("input", "cache_read", "output")
 def price_row(price: ListPrice, rules: Sequence[Rule], at: datetime) -> PriceRow:
     rule = rule_of(price, rules, at)
     paid = price.units if rule is None else rule.prices(price.units, price.tiers)[0]
-    shown = {unit: _only(unit_prices(_named(price.units, unit), _named(paid, unit))) for unit in _COLUMNS}
-    return PriceRow(price, paid, rule, **shown, more=len(set(price.units) - set(_COLUMNS)))
+    by_name = {each.name: each for each in unit_prices(price.units, paid)}
+    shown = {unit: by_name.get(UNIT_NAMES[unit]) for unit in _COLUMNS}
+    return PriceRow(price, rule, **shown, more=len(set(price.units) - set(_COLUMNS)))
 
 
 def rule_of(price: ListPrice, rules: Sequence[Rule], at: datetime) -> Rule | None:
@@ -64,14 +64,6 @@ def rule_of(price: ListPrice, rules: Sequence[Rule], at: datetime) -> Rule | Non
     return winning_rule(
         rules, provider=named.provider_id, model=named.name, tier=price.tier, at=at, listed=bool(price.units)
     )
-
-
-def _named(units: Units, unit: str) -> Units:
-    return {unit: units[unit]} if unit in units else {}
-
-
-def _only(prices: Sequence[UnitPrice]) -> UnitPrice | None:
-    return prices[0] if prices else None
 
 
 @dataclass(frozen=True, slots=True)

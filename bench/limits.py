@@ -58,7 +58,7 @@ def _blobs(organization_id: int, *, rows: int, batch: int) -> list[bytes]:
     return blobs
 
 
-def insert_payloads(organization_id: int, payloads: list[bytes], *, events: int) -> Rate:
+def insert_payloads(organization_id: int, payloads: list[bytes], *, batch: int) -> Rate:
     """Bare psycopg, one connection: the inbox payloads and nothing else, one row and one commit per batch."""
     owner = connections["owner"]
     owner.ensure_connection()
@@ -72,12 +72,12 @@ def insert_payloads(organization_id: int, payloads: list[bytes], *, events: int)
             raw.execute(
                 "INSERT INTO bench_inbox (organization_id, id, received_at, virtual_key_id, events, payload,"
                 " not_before) VALUES (%b, %b, now(), 1, %b, %b, now())",
-                (organization_id, number, events // len(payloads), payload),
+                (organization_id, number, batch, payload),
             )
     seconds = time.perf_counter() - started
     with owner.cursor() as cursor:
         cursor.execute("DROP TABLE bench_inbox")
-    return Rate(events, seconds)
+    return Rate(len(payloads) * batch, seconds)
 
 
 def bulk_create(organization_id: int, *, rows: int, batch: int) -> Rate:

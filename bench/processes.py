@@ -29,8 +29,8 @@ def web(log: Path) -> Iterator[str]:
 
 @contextmanager
 def worker(log: Path) -> Iterator[None]:
-    """One Celery worker process that settles."""
-    with _running(["-m", "celery", "--app", "costhub", "--quiet", "worker", "--concurrency", "1", "--beat"], log):
+    """The Celery worker as `manage.py up` runs it: two processes that settle."""
+    with _running(["-m", "celery", "--app", "costhub", "--quiet", "worker", "--concurrency", "2", "--beat"], log):
         yield
 
 

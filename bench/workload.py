@@ -17,7 +17,7 @@ MODELS = (
 
 
 def bodies(*, events: int, batch: int, seed: int) -> list[bytes]:
-    """JSON bodies of `batch` events each, of the last 24 hours, with ids that no other call makes."""
+    """JSON bodies of `batch` events each, as live traffic has them, with ids that no other call makes."""
     draw, run = random.Random(seed), uuid.uuid4().hex[:8]
     now = datetime.now(UTC)
     return [
@@ -31,7 +31,7 @@ def _event(event_id: str, draw: random.Random, now: datetime) -> dict[str, Any]:
     into = int(draw.lognormvariate(7, 1))
     return {
         "id": event_id,
-        "time": (now - timedelta(seconds=draw.randrange(86_400))).isoformat(),
+        "time": (now - timedelta(seconds=_age(draw))).isoformat(),
         "provider": provider,
         "model": model,
         "latency_ms": draw.randrange(200, 9_000),
@@ -44,3 +44,8 @@ def _event(event_id: str, draw: random.Random, now: datetime) -> dict[str, Any]:
         "feature": draw.choice(["chat", "search", "summary"]),
         "tags": {"env": "prod"},
     }
+
+
+def _age(draw: random.Random) -> int:
+    """Seconds since the call: minutes for nearly all, and for one in fifty anything up to a day."""
+    return draw.randrange(86_400) if draw.random() < 0.02 else draw.randrange(300)

@@ -18,6 +18,7 @@ from common.periods import Period
 from tenants.selectors import team_parents
 from tenants.tree import subtree_ids
 from usage.locks import lock_organization
+from usage.retention import first_kept
 
 
 class Sums(NamedTuple):
@@ -49,11 +50,14 @@ def differences(organization_id: int) -> list[Difference]:
     """
     lock_organization(organization_id)
     latest = _latest_event(organization_id)
+    provable = first_kept()
     found = []
     for budget in Budget.objects.in_force().filter(organization_id=organization_id).order_by("id"):
         kept = _ledger(budget)
         periods = {period.start: period for period in _periods(budget, latest)}
         periods |= {start: period for start, (period, _) in kept.items() if start not in periods}
+        # What was counted from events that were dropped since stays as it is.
+        periods = {start: period for start, period in periods.items() if start >= provable}
         made = _sums_of_events(budget, list(periods.values()))
         for start, period in sorted(periods.items()):
             entry = kept.get(start, (period, Sums()))

@@ -64,18 +64,20 @@ def problems(*statuses: int) -> dict[tuple[int, str], Any]:
 def nesting(body: bytes) -> int:
     """The deepest level of brackets outside strings, without building anything."""
     deepest = depth = 0
-    for piece in _outside_strings(body):
-        for byte in piece:
-            if byte in b"[{":
-                depth += 1
-                deepest = max(deepest, depth)
-            elif byte in b"]}":
-                depth -= 1
+    for byte in _outside_strings(body).translate(None, _NO_BRACKETS):
+        if byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        else:
+            depth -= 1
     return deepest
 
 
-def _outside_strings(body: bytes) -> list[bytes]:
-    return body.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2]
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def _outside_strings(body: bytes) -> bytes:
+    return b"".join(body.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

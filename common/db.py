@@ -8,7 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
+
+from common.problems import Problem
+
+# SQLSTATE class of a server that has run out of something, such as room on its disk.
+_NO_RESOURCES = "53"
 
 
 @contextmanager
@@ -17,3 +22,15 @@ def server_cursor() -> Iterator["psycopg.Cursor[tuple[Any, ...]]"]:
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         yield cursor
+
+
+def outage(error: BaseException | None) -> Problem | None:
+    """A database that is away or full is not our bug but a state: Problem 503, and when to come back. Else None."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return None
+    state = getattr(error.__cause__, "sqlstate", None) or ""
+    if state.startswith(_NO_RESOURCES):
+        return Problem(
+            "unavailable", "The database has no room for more; nothing was stored.", headers={"Retry-After": "30"}
+        )
+    return Problem("unavailable", "The database is not reachable.", headers={"Retry-After": "2"})

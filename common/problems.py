@@ -39,6 +39,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "rate-limited": (429, "Too many requests"),
     "internal-error": (500, "Something went wrong on our side"),
     "unavailable": (503, "Not available right now"),
+    "ingestion-overloaded": (503, "More usage is waiting than can be taken in"),
 }
 
 

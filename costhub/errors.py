@@ -3,10 +3,10 @@
 import sys
 
 from django.core.exceptions import BadRequest, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
+from common.db import outage
 from common.problems import Problem, problem_response
 
 PAGES = {status: f"errors/{status}.html" for status in (400, 403, 404, 429, 500, 503)}
@@ -41,15 +41,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """A database that went away is not our bug but a state: 503, and when to come back."""
-    error = sys.exc_info()[1]
-    if is_outage(error):
-        return answer(request, Problem("unavailable", "The database is not reachable.", headers={"Retry-After": "2"}))
-    return answer(request, Problem("internal-error"))
-
-
-def is_outage(error: BaseException | None) -> bool:
-    return isinstance(error, OperationalError | InterfaceError)
+    return answer(request, outage(sys.exc_info()[1]) or Problem("internal-error"))
 
 
 def unknown_api_path(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:

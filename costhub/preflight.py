@@ -8,7 +8,6 @@ import logging
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connection
-from django.db.backends.postgresql.base import DatabaseWrapper
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +29,8 @@ def check_database() -> None:
         log.warning("the database could not be checked at start: %s", error)
         return
     finally:
-        # Workers fork after this: neither the connection nor the pool's threads may come along.
+        # Workers fork after this: the connection must not come along.
         connection.close()
-        if isinstance(connection, DatabaseWrapper):
-            connection.close_pool()
     if synchronous not in DURABLE:
         raise ImproperlyConfigured(
             f"synchronous_commit is {synchronous}: acknowledged usage could be lost. Set it to on."

@@ -76,6 +76,7 @@ MIDDLEWARE = [
     "common.requests.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "common.requests.ContentSecurityPolicyMiddleware",
+    "ingest.lane.ExpressLaneMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -127,15 +128,11 @@ DATABASES = {
             {
                 # Named again here so that a database login with more rights is still held to the role.
                 "options": f"-c role={APPLICATION_ROLE} -c timezone=UTC",
-                "pool": {
-                    "min_size": 1,
-                    "max_size": env.number("DATABASE_POOL_SIZE", 20, minimum=2, maximum=200),
-                    "timeout": 5,
-                    "max_idle": 120,
-                },
                 "connect_timeout": 5,
             },
         ),
+        # A connection for each thread, which a pool would have to check and hand over at every request.
+        "CONN_MAX_AGE": 120,
         "CONN_HEALTH_CHECKS": True,
         "TEST": {"MIRROR": "owner"},
     },
@@ -206,7 +203,7 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "costhub.beat:SteadyScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 2
 CELERY_BEAT_SCHEDULE = {
     "settle-usage": {"task": "ingest.settle", "schedule": 2.0, "options": {"expires": 10}},
@@ -215,7 +212,9 @@ CELERY_BEAT_SCHEDULE = {
     "price-late": {"task": "corrections.price_late", "schedule": 300.0, "options": {"expires": 240}},
     "book-fees": {"task": "ingest.book_fees", "schedule": 300.0, "options": {"expires": 240}},
     "make-partitions": {"task": "usage.make_partitions", "schedule": 3600.0, "options": {"expires": 1800}},
+    "drop-old-events": {"task": "usage.drop_old_events", "schedule": 3600.0, "options": {"expires": 1800}},
     "forget-old-claims": {"task": "ingest.forget_old_claims", "schedule": 3600.0, "options": {"expires": 1800}},
+    "forget-old-counts": {"task": "ingest.forget_old_counts", "schedule": 86_400.0, "options": {"expires": 1800}},
 }
 
 MAIL_FOLDER = COSTHUB_HOME / "mail"
@@ -265,7 +264,32 @@ EVENT_BODY_SECONDS = 15
 EVENT_CLAIM_DAYS = env.number("EVENT_CLAIM_DAYS", EVENT_MAX_AGE_DAYS + 5, minimum=6, maximum=400)
 if EVENT_CLAIM_DAYS < EVENT_MAX_AGE_DAYS + 5:
     raise ImproperlyConfigured("EVENT_CLAIM_DAYS must be at least EVENT_MAX_AGE_DAYS + 5")
+# For how many whole months before this one raw events are kept; 0 keeps them for ever. Sums are always kept.
+EVENT_RETENTION_MONTHS = env.number("EVENT_RETENTION_MONTHS", 0, minimum=0, maximum=1200)
+_fewest_months = -(-EVENT_MAX_AGE_DAYS // 28)
+if 0 < EVENT_RETENTION_MONTHS < _fewest_months:
+    raise ImproperlyConfigured(
+        f"EVENT_RETENTION_MONTHS must be 0 or at least {_fewest_months}:"
+        f" events may arrive {EVENT_MAX_AGE_DAYS} days late"
+    )
 DATA_UPLOAD_MAX_MEMORY_SIZE = EVENT_BODY_LIMIT
+# How much a virtual key or access token, and its whole organization, may report. A full batch always fits.
+INGEST_KEY_REQUESTS_PER_SECOND = env.number("INGEST_KEY_REQUESTS_PER_SECOND", 2_000, minimum=1, maximum=1_000_000)
+INGEST_KEY_EVENTS_PER_SECOND = env.number(
+    "INGEST_KEY_EVENTS_PER_SECOND", 200_000, minimum=EVENT_BATCH_LIMIT, maximum=100_000_000
+)
+INGEST_ORGANIZATION_REQUESTS_PER_SECOND = env.number(
+    "INGEST_ORGANIZATION_REQUESTS_PER_SECOND", 5_000, minimum=1, maximum=1_000_000
+)
+INGEST_ORGANIZATION_EVENTS_PER_SECOND = env.number(
+    "INGEST_ORGANIZATION_EVENTS_PER_SECOND", 500_000, minimum=EVENT_BATCH_LIMIT, maximum=100_000_000
+)
+# Past these bounds of what waits to be settled, new usage is put off: of all organizations, and of the one that sends.
+INBOX_MAX_EVENTS = env.number("INBOX_MAX_EVENTS", 4_000_000, minimum=1, maximum=1_000_000_000)
+INBOX_ORGANIZATION_MAX_EVENTS = env.number("INBOX_ORGANIZATION_MAX_EVENTS", 2_000_000, minimum=1, maximum=1_000_000_000)
+INBOX_MAX_AGE_SECONDS = env.number("INBOX_MAX_AGE_SECONDS", 900, minimum=60, maximum=7 * 86_400)
+# How often each process writes down what it turned away; a process that is killed loses the counts since.
+INTAKE_COUNT_SECONDS = 5
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["tenants.authentication.BearerAuthentication"],

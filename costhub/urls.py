@@ -30,6 +30,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("pricing.api_urls")),
     path("api/v1/", include("ingest.api_urls")),
     path("api/v1/", include("corrections.api_urls")),
+    path("v1/", include("ingest.otlp_urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
     re_path(r"^(api|v1|webhooks)/", unknown_api_path),

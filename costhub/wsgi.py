@@ -10,3 +10,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "costhub.settings")
 
 application = get_wsgi_application()
 check_database()
+
+# Models can be imported only once Django is set up.
+from ingest.turned_away import turned_away  # noqa: E402
+
+turned_away.start_writing()

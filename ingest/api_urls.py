@@ -2,8 +2,9 @@
 
 from django.urls import path
 
-from ingest.api import IngestStatusView
+from ingest.api import IngestStatusView, LiteLLMView
 
 urlpatterns = [
+    path("litellm", LiteLLMView.as_view(), name="api-litellm"),
     path("ingest/status", IngestStatusView.as_view(), name="api-ingest-status"),
 ]

@@ -1,20 +1,19 @@
 """The durable inbox: what is in it has been promised to the caller, whatever happens to everything else.
 
-Accepting claims every event id of a batch and stores the batch in one statement of one transaction. The claim is an
-insert into a table whose key is (organization, event id): of two callers with the same id one waits for the other and
-then sees what it said. Ids are claimed in sorted order, so that two overlapping batches cannot lock each other out.
+Accepting claims every event id of a batch and stores the batch in one transaction. The claim is an insert into a table
+whose key is (organization, event id): of two callers with the same id one waits for the other and then sees what it
+said.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import blake2b
-
-import msgspec
+from hashlib import sha256
 
 from common.db import server_cursor
 from common.ids import new_id
 from common.problems import Fault, Problem, excerpt
+from tenants.access import organization_scope
 from usage.records import Reported, encoder
 
 DIGEST_BYTES = 16
@@ -22,7 +21,7 @@ DIGEST_BYTES = 16
 # The parameters are those of `_rows`, the organization and the time.
 _INSERT = """
 INSERT INTO ingest_inbox (organization_id, id, received_at, not_before, virtual_key_id, source, events, payload)
-SELECT %(organization)s::bigint, id, %(now)s::timestamptz, %(now)s::timestamptz, virtual_key_id,
+SELECT %(organization)s::bigint, id, %(now)s::timestamptz, 'epoch', virtual_key_id,
     %(source)s::text, events, payload
 FROM unnest(%(batches)s::bigint[], %(keys)s::bigint[], %(counts)s::int[], %(payloads)s::bytea[])
 AS batch (id, virtual_key_id, events, payload)
@@ -37,63 +36,100 @@ class Accepted:
     duplicates: int
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Batch:
-    """A batch taken apart: per distinct id its MessagePack and digest; ids in claiming order."""
+    """A batch taken apart, in claiming order: distinct ids, their MessagePack and digests, and whose they are."""
 
-    encoded: dict[str, bytes]
-    digests: dict[str, bytes]
-    key_of: dict[str, int]
+    ids: list[str]
+    encoded: list[bytes]
+    digests: list[bytes]
+    keys: list[int]
     repeats: int
-
-    @property
-    def ids(self) -> list[str]:
-        return sorted(self.encoded)
 
 
 def accept(
     *, organization_id: int, events: Mapping[int, Sequence[Reported]], now: datetime, source: str = "native"
 ) -> Accepted:
-    """Stores events by virtual key id; all or nothing. Call inside the organization's scope; durable at its commit.
+    """Stores events by virtual key id; all or nothing. Durable when it returns, or with the caller's transaction.
 
     Problem 409 `event-conflict` for an id that is known, or stands twice in the batch, with other content.
     """
     batch = _taken_apart(events)
-    ids = batch.ids
-    claimed = _claim_and_store(organization_id, batch, ids, source, now)
+    if len(events) == 1 and _accept_new(organization_id, batch, source, now):
+        return Accepted(len(batch.ids), batch.repeats)
+    with organization_scope(organization_id):
+        return _accept_some(organization_id, batch, source, now)
+
+
+def _accept_new(organization_id: int, batch: _Batch, source: str, now: datetime) -> bool:
+    """The way of nearly every batch: one key, no id known, one round trip. False, with nothing done, for others."""
+    parameters = (
+        organization_id,
+        new_id(),
+        batch.keys[0],
+        source,
+        now,
+        " ".join(batch.ids),
+        b"".join(batch.digests),
+        _array(batch.encoded),
+    )
+    with server_cursor() as cursor:
+        cursor.execute("SELECT ingest_accept(%b, %b, %b, %s::text, %b, %s::text, %b, %b)", parameters, prepare=True)
+        row = cursor.fetchone()
+    return row is not None and bool(row[0])
+
+
+def _array(encoded: Sequence[bytes]) -> bytes:
+    """The MessagePack of the list of what these are the MessagePack of."""
+    return b"".join((b"\xdd", len(encoded).to_bytes(4), *encoded))
+
+
+def _accept_some(organization_id: int, batch: _Batch, source: str, now: datetime) -> Accepted:
+    claimed = _claim_and_store(organization_id, batch, source, now)
     if claimed is None:
-        return Accepted(len(ids), batch.repeats)
-    known = set(ids) - claimed
+        return Accepted(len(batch.ids), batch.repeats)
+    fresh = [index for index, event_id in enumerate(batch.ids) if event_id in claimed]
+    known = [index for index, event_id in enumerate(batch.ids) if event_id not in claimed]
     _refuse_conflicts(organization_id, batch, known)
-    fresh = [event_id for event_id in ids if event_id in claimed]
     if fresh:
         _store(organization_id, batch, fresh, source, now)
     return Accepted(len(fresh), batch.repeats + len(known))
 
 
 def _taken_apart(events: Mapping[int, Sequence[Reported]]) -> _Batch:
-    batch = _Batch({}, {}, {}, 0)
+    """Ids are claimed in sorted order, so that two overlapping batches cannot lock each other out."""
+    reported = [event for each in events.values() for event in each]
+    keys = [key_id for key_id, each in events.items() for _ in each]
+    ids = [event.id for event in reported]
+    encoded = list(map(encoder.encode, reported))
+    digests = [sha256(each).digest()[:DIGEST_BYTES] for each in encoded]
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    if len(set(ids)) < len(ids):
+        order = _distinct(order, ids, digests)
+    return _Batch(
+        [ids[index] for index in order],
+        [encoded[index] for index in order],
+        [digests[index] for index in order],
+        [keys[index] for index in order],
+        len(ids) - len(order),
+    )
+
+
+def _distinct(order: Sequence[int], ids: Sequence[str], digests: Sequence[bytes]) -> list[int]:
+    """The first of every id, in the same order; Problem 409 when one stands twice with different content."""
+    kept: list[int] = []
     conflicts = []
-    for key_id, reported in events.items():
-        for event in reported:
-            encoded = encoder.encode(event)
-            digest = blake2b(encoded, digest_size=DIGEST_BYTES).digest()
-            before = batch.digests.setdefault(event.id, digest)
-            if event.id not in batch.encoded:
-                batch.encoded[event.id] = encoded
-                batch.key_of[event.id] = key_id
-            elif before == digest:
-                batch.repeats += 1
-            else:
-                conflicts.append(event.id)
+    for index in order:
+        if not kept or ids[kept[-1]] != ids[index]:
+            kept.append(index)
+        elif digests[kept[-1]] != digests[index]:
+            conflicts.append(ids[index])
     if conflicts:
         raise _conflict(conflicts)
-    return batch
+    return kept
 
 
-def _claim_and_store(
-    organization_id: int, batch: _Batch, ids: list[str], source: str, now: datetime
-) -> set[str] | None:
+def _claim_and_store(organization_id: int, batch: _Batch, source: str, now: datetime) -> set[str] | None:
     """None when every id was new and everything is stored; else the ids that were new, with nothing stored yet."""
     with server_cursor() as cursor:
         cursor.execute(
@@ -110,42 +146,44 @@ def _claim_and_store(
                 "organization": organization_id,
                 "now": now,
                 "source": source,
-                "ids": ids,
-                "digests": [batch.digests[event_id] for event_id in ids],
-                "total": len(ids),
-                **_rows(batch, ids),
+                "ids": batch.ids,
+                "digests": batch.digests,
+                "total": len(batch.ids),
+                **_rows(batch, range(len(batch.ids))),
             },
         )
         claimed, count = cursor.fetchone() or (None, 0)
-    return None if count == len(ids) else set(claimed or ())
+    return None if count == len(batch.ids) else set(claimed or ())
 
 
-def _store(organization_id: int, batch: _Batch, ids: list[str], source: str, now: datetime) -> None:
+def _store(organization_id: int, batch: _Batch, indexes: Sequence[int], source: str, now: datetime) -> None:
     with server_cursor() as cursor:
-        cursor.execute(_INSERT, {"organization": organization_id, "now": now, "source": source, **_rows(batch, ids)})
+        cursor.execute(
+            _INSERT, {"organization": organization_id, "now": now, "source": source, **_rows(batch, indexes)}
+        )
 
 
-def _rows(batch: _Batch, ids: Sequence[str]) -> dict[str, list[int] | list[bytes]]:
-    """The inbox rows of these ids, one per virtual key, as columns."""
-    by_key: dict[int, list[msgspec.Raw]] = {}
-    for event_id in ids:
-        by_key.setdefault(batch.key_of[event_id], []).append(msgspec.Raw(batch.encoded[event_id]))
+def _rows(batch: _Batch, indexes: Sequence[int]) -> dict[str, list[int] | list[bytes]]:
+    """The inbox rows of these events, one per virtual key, as columns."""
+    by_key: dict[int, list[bytes]] = {}
+    for index in indexes:
+        by_key.setdefault(batch.keys[index], []).append(batch.encoded[index])
     return {
         "batches": [new_id() for _ in by_key],
         "keys": list(by_key),
         "counts": [len(events) for events in by_key.values()],
-        "payloads": [encoder.encode(events) for events in by_key.values()],
+        "payloads": [_array(events) for events in by_key.values()],
     }
 
 
-def _refuse_conflicts(organization_id: int, batch: _Batch, known: set[str]) -> None:
+def _refuse_conflicts(organization_id: int, batch: _Batch, indexes: Sequence[int]) -> None:
     with server_cursor() as cursor:
         cursor.execute(
             "SELECT event_id, digest FROM ingest_claim WHERE organization_id = %s AND event_id = ANY(%s)",
-            [organization_id, list(known)],
+            [organization_id, [batch.ids[index] for index in indexes]],
         )
         stored = {event_id: bytes(digest) for event_id, digest in cursor.fetchall()}
-    conflicts = sorted(event_id for event_id in known if stored[event_id] != batch.digests[event_id])
+    conflicts = [batch.ids[index] for index in indexes if stored[batch.ids[index]] != batch.digests[index]]
     if conflicts:
         raise _conflict(conflicts)
 

@@ -5,7 +5,7 @@ an endpoint hands them to `take_in` and says nothing but the answer.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -14,8 +14,11 @@ from common.problems import Fault, Problem
 from ingest import inbox, schema, wake
 from ingest.closed import refuse_closed
 from ingest.formats.base import Decoded
+from ingest.limits import admit
+from ingest.turned_away import DUPLICATE, turned_away
 from pricing.charge import charge
 from pricing.resolve import book_of
+from tenants.access import organization_scope
 from tenants.authentication import Caller
 from tenants.models import VirtualKey
 from usage.records import Reported
@@ -31,16 +34,29 @@ class TakenIn:
     accepted: int
     duplicates: int
     warnings: list[dict[str, str]] = field(default_factory=list)
+    # Where the caller stands with its quotas; for the answer.
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 def take_in(*, caller: Caller, decoded: Decoded, source: str, now: datetime) -> TakenIn:
-    """Stores a batch, all or nothing. Call inside the caller's organization scope.
+    """Stores a batch, all or nothing; durable when it returns, or with the transaction it is called in.
 
     `source` names the format or tool the usage came by, such as "native" or "otlp". Problem 422 with every fault,
-    Problem 409 `event-conflict` for an id that is known with other content.
+    Problem 409 `event-conflict` for an id that is known with other content, Problem 429 when the caller's quota is used
+    up, Problem 503 when the inbox is full.
     """
+    admission = admit(caller, len(decoded.events), now)
     try:
-        wires, events = schema.parse_events(decoded.events, pointers=decoded.pointers, now=now)
+        taken = _stored(caller, decoded, source, now)
+    except Problem as problem:
+        problem.headers |= admission.headers
+        raise
+    return replace(taken, headers=admission.headers)
+
+
+def _stored(caller: Caller, decoded: Decoded, source: str, now: datetime) -> TakenIn:
+    try:
+        wires, events = schema.parse_events(decoded.events, pointers=decoded.pointers, now=now, clean=decoded.clean)
     except schema.InvalidEventsError as error:
         raise _refused(error) from error
     refuse_closed(caller.organization_id, events, decoded.pointers)
@@ -48,6 +64,11 @@ def take_in(*, caller: Caller, decoded: Decoded, source: str, now: datetime) -> 
     accepted = inbox.accept(organization_id=caller.organization_id, events=by_key, source=source, now=now)
     if accepted.accepted:
         wake.after_commit()
+    if accepted.duplicates:
+        turned_away.note(
+            organization_id=caller.organization_id, source=source, credential_id=caller.credential_id,
+            reason=DUPLICATE, now=now, events=accepted.duplicates,
+        )  # fmt: skip
     return TakenIn(
         accepted.accepted, accepted.duplicates, _cost_warnings(caller.organization_id, events, decoded.pointers)
     )
@@ -74,11 +95,9 @@ def _by_named_key(
     organization_id: int, wires: Sequence[schema.WireEvent], events: list[Reported], pointers: Sequence[str]
 ) -> dict[int, list[Reported]]:
     named = {wire.virtual_key: parse_id(wire.virtual_key) for wire in wires if isinstance(wire.virtual_key, str)}
-    known = set(
-        VirtualKey.objects.filter(
-            organization_id=organization_id, id__in=[key for key in named.values() if key]
-        ).values_list("id", flat=True)
-    )
+    with organization_scope(organization_id):
+        keys = VirtualKey.objects.filter(organization_id=organization_id, id__in=[key for key in named.values() if key])
+        known = set(keys.values_list("id", flat=True))
     by_key: dict[int, list[Reported]] = {}
     faults = []
     for wire, event, pointer in zip(wires, events, pointers, strict=True):
@@ -109,7 +128,8 @@ def _cost_warnings(organization_id: int, events: Sequence[Reported], pointers: S
     ]
     if not priced:
         return []
-    book = book_of(organization_id)
+    with organization_scope(organization_id):
+        book = book_of(organization_id)
     warnings = []
     for event, pointer in priced:
         found = book.resolve(event.provider, event.model, event.service_tier, event.time)

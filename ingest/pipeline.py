@@ -1,28 +1,34 @@
 """From the inbox to the ledger: the steps of settling, in order, one transaction per organization and round.
 
-Workers may run it at the same time and may die anywhere in it. One organization is settled by one worker at a time (a
-lock that lives and dies with the transaction); the batches leave the inbox in the transaction that stores their
-events, so a crash leaves either all of it done or nothing of it.
+Workers may run it at the same time and may die anywhere in it. What a batch is (whose, what it cost) is found by each
+worker on its own; what it adds to is changed by one worker at a time, under a lock that lives and dies with the
+transaction. The batches leave the inbox in the transaction that stores their events, so a crash leaves either all of
+it done or nothing of it.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
+from typing import NamedTuple
 
 from django.db import DatabaseError, OperationalError, connection
 
 from alerts.services import alert_raise
 from budgets.posting import settle_owners
 from common.db import server_cursor
+from ingest.progress import note_settled
 from pricing.charge import charge
 from pricing.resolve import book_of
 from tenants.access import organization_scope
 from tenants.models import Organization, VirtualKey
 from usage import store as usage_store
 from usage.adjustments import late_events_book
-from usage.closing import closed_before
+from usage.closing import NEVER, closed_before
 from usage.dimensions import values_of
-from usage.locks import try_lock_organization
+from usage.locks import lock_organization
+from usage.packing import NO_ROWS, PackedRows, packed
 from usage.records import Charged, Reported, decoder
 from usage.store import NOTHING, Cut, Owner, Spent
 from usage.values import admit
@@ -30,41 +36,60 @@ from usage.values import admit
 log = logging.getLogger(__name__)
 
 # Events per transaction: enough to share the cost of a commit, few enough to be done within a second.
-ROUND_EVENTS = 5_000
+ROUND_EVENTS = 10_000
+ROUND_BATCHES = 200
 MAX_DELAY_SECONDS = 600
+
+
+Row = tuple[int, int, datetime, str, bytes]  # of the inbox: id, virtual key, received at, source, payload
+
+
+class Received(NamedTuple):
+    """A batch as it was accepted."""
+
+    virtual_key_id: int
+    at: datetime
+    source: str
+    events: list[Reported]
 
 
 @dataclass
 class Round:
     """What one round works on; every step adds its part."""
 
-    organization: Organization
+    organization_id: int
     now: datetime
-    batch_ids: list[int]
-    received: list[tuple[int, datetime, str, list[Reported]]]  # virtual key id, time of receipt, source, events
+    received: list[Received]
     charged: list[Charged] = field(default_factory=list)
+    rows: PackedRows = NO_ROWS
     late: list[Charged] = field(default_factory=list)
     owners: dict[Owner, Spent] = field(default_factory=dict)
 
-    @property
+    @cached_property
+    def organization(self) -> Organization:
+        """First asked for under the lock: its zone decides which days are added to."""
+        return Organization.objects.get(id=self.organization_id)
+
+    @cached_property
     def cut(self) -> Cut:
         return Cut.of(self.organization.timezone, self.now)
 
 
 def identify(work: Round) -> None:
     """Whose usage is it? The team of the key at the time of settling owns it."""
-    keys = {key_id for key_id, *_ in work.received}
-    teams = dict(VirtualKey.objects.filter(organization=work.organization, id__in=keys).values_list("id", "team_id"))
+    keys = {batch.virtual_key_id for batch in work.received}
+    found = VirtualKey.objects.filter(organization_id=work.organization_id, id__in=keys)
+    teams = dict(found.values_list("id", "team_id"))
     work.charged = [
-        Charged(event, received_at, teams[key_id], key_id, source=source)
-        for key_id, received_at, source, events in work.received
-        for event in events
+        Charged(event, batch.at, teams[batch.virtual_key_id], batch.virtual_key_id, source=batch.source)
+        for batch in work.received
+        for event in batch.events
     ]
 
 
 def price(work: Round) -> None:
     """What did it cost, at list and by the organization's own prices? Unknown stays unknown: None, and the reason."""
-    book = book_of(work.organization.id)
+    book = book_of(work.organization_id)
     for item in work.charged:
         event = item.event
         found = book.resolve(event.provider, event.model, event.service_tier, event.time)
@@ -73,13 +98,19 @@ def price(work: Round) -> None:
         item.list_cost, item.cost, item.unpriced_reason = charge(found, event.buckets, event.cache)
 
 
+def pack(work: Round) -> None:
+    """Made ready for the table while others may still be adding to it."""
+    work.rows = packed(work.charged)
+
+
 def set_late_apart(work: Round) -> None:
     """What comes after its month was closed is kept, and counts in the open one."""
-    until = closed_before(work.organization.id)
-    for item in work.charged:
-        if item.event.time < until:
-            item.late = True
-            work.late.append(item)
+    until = closed_before(work.organization_id)
+    work.late = [] if until == NEVER else [item for item in work.charged if item.event.time < until]
+    for item in work.late:
+        item.late = True
+    if work.late:
+        pack(work)
 
 
 def store(work: Round) -> None:
@@ -87,7 +118,7 @@ def store(work: Round) -> None:
     usage_store.make_partitions(item.event.time for item in work.charged)
     bounded = admit(work.organization.id, values_of(work.charged))
     work.owners = usage_store.events_store(
-        organization_id=work.organization.id, charged=work.charged, cut=work.cut, bounded=bounded
+        organization_id=work.organization.id, rows=work.rows, cut=work.cut, bounded=bounded
     )
 
 
@@ -127,25 +158,14 @@ def tell_of_unpriced(work: Round) -> None:
 
 
 def note_progress(work: Round) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO ingest_progress AS progress VALUES (%s, clock_timestamp(), %s) ON CONFLICT (organization_id)"
-            " DO UPDATE SET settled_at = excluded.settled_at,"
-            " settled_events = progress.settled_events + excluded.settled_events",
-            [work.organization.id, len(work.charged)],
-        )
+    note_settled(
+        organization_id=work.organization.id,
+        received=((key_id, received_at, source, len(events)) for key_id, received_at, source, events in work.received),
+    )
 
 
-STEPS = (
-    identify,
-    price,
-    set_late_apart,
-    store,
-    book_late,
-    settle_budgets,
-    tell_of_unpriced,
-    note_progress,
-)
+PREPARE = (identify, price, pack)
+SETTLE = (set_late_apart, store, book_late, settle_budgets, tell_of_unpriced, note_progress)
 
 
 def settle_waiting(now: datetime) -> int:
@@ -180,36 +200,32 @@ def settle_organization(organization_id: int, now: datetime) -> int:
 
 def _settle_round(organization_id: int, now: datetime, *, limit: int, batch_id: int | None = None) -> int:
     with organization_scope(organization_id):
-        if not try_lock_organization(organization_id):
-            return 0
         rows = _take(organization_id, now, limit, batch_id)
         if not rows:
             return 0
-        work = Round(
-            organization=Organization.objects.get(id=organization_id),
-            now=now,
-            batch_ids=[row[0] for row in rows],
-            received=[
-                (key_id, received_at, source, decoder.decode(payload))
-                for _, key_id, received_at, source, payload in rows
-            ],
-        )
-        for step in STEPS:
+        work = Round(organization_id, now, _received(rows))
+        for step in PREPARE:
+            step(work)
+        lock_organization(organization_id)
+        for step in SETTLE:
             step(work)
         return len(work.charged)
 
 
-def _take(
-    organization_id: int, now: datetime, limit: int, batch_id: int | None
-) -> list[tuple[int, int, datetime, str, bytes]]:
-    """Deletes the oldest due batches up to about `limit` events (at least one batch) and returns them."""
+def _received(rows: Sequence[Row]) -> list[Received]:
+    return [Received(key_id, at, source, decoder.decode(payload)) for _, key_id, at, source, payload in rows]
+
+
+def _take(organization_id: int, now: datetime, limit: int, batch_id: int | None) -> list[Row]:
+    """Deletes the oldest due batches that no other worker has, up to about `limit` events, and returns them."""
     with server_cursor() as cursor:
         cursor.execute(
-            "DELETE FROM ingest_inbox WHERE organization_id = %(organization)s AND id IN ("
-            " SELECT id FROM (SELECT id, sum(events) OVER (ORDER BY id) - events AS before FROM ingest_inbox"
-            "  WHERE organization_id = %(organization)s AND not_before <= %(now)s"
-            "  AND (%(batch)s::bigint IS NULL OR id = %(batch)s) ORDER BY id LIMIT 1000) AS due"
-            " WHERE before < %(limit)s)"
+            "WITH due AS MATERIALIZED (SELECT id, events FROM ingest_inbox WHERE organization_id = %(organization)s"
+            "  AND not_before <= %(now)s AND (%(batch)s::bigint IS NULL OR id = %(batch)s)"
+            f"  ORDER BY id LIMIT {ROUND_BATCHES} FOR UPDATE SKIP LOCKED),"
+            " taken AS (SELECT id FROM (SELECT id, sum(events) OVER (ORDER BY id) - events AS before FROM due) AS d"
+            "  WHERE before < %(limit)s)"
+            " DELETE FROM ingest_inbox WHERE organization_id = %(organization)s AND id IN (SELECT id FROM taken)"
             " RETURNING id, virtual_key_id, received_at, source, payload",
             {"organization": organization_id, "now": now, "limit": limit, "batch": batch_id},
             binary=True,

@@ -12,7 +12,7 @@ from ingest.tasks import settle
 log = logging.getLogger(__name__)
 
 # One hint is enough for everything that arrives while the worker starts on it; beat finds what no hint was sent for.
-QUIET_SECONDS = 0.05
+QUIET_SECONDS = 0.2
 # After a failure nobody waits for Redis again for a while.
 BACK_OFF_SECONDS = 5.0
 

@@ -8,18 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal, localcontext
 from typing import NamedTuple
 
-from pricing.rate import PRICED_BY
+from pricing.rate import UNIT_PRICED_BY
 from pricing.terms import Tier, Units, amount_text
 
 TOO_FAR = 100
 # Around a thousandth, a price per 1,000 is the likeliest explanation.
 _PER_THOUSAND = (300, 3_000)
-
-_REFERENCE_UNITS: dict[str, tuple[str, ...]] = {
-    **PRICED_BY,
-    "input": ("input",),
-    "cache_write": ("cache_write", "cache_write_5m", "input"),
-}
 
 
 class Doubt(NamedTuple):
@@ -57,7 +51,7 @@ def _amounts(units: Units, tiers: Sequence[Tier]) -> Iterator[tuple[tuple[str, .
 def _reference(unit: str, known: Iterable[Units]) -> list[Decimal]:
     found = []
     for units in known:
-        amount = next((units[name] for name in _REFERENCE_UNITS[unit] if units.get(name) is not None), None)
+        amount = next((units[name] for name in UNIT_PRICED_BY[unit] if units.get(name) is not None), None)
         if amount is not None:
             found.append(Decimal(amount))
     return found

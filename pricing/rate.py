@@ -39,6 +39,14 @@ PRICED_BY: dict[str, tuple[str, ...]] = {
 }
 
 
+# The same for every unit a price may name, containers included.
+UNIT_PRICED_BY: dict[str, tuple[str, ...]] = {
+    **PRICED_BY,
+    "input": ("input",),
+    "cache_write": ("cache_write", "cache_write_5m", "input"),
+}
+
+
 class Line(NamedTuple):
     """One addend of a cost, for people who ask where a figure comes from. `amount` is exact, in USD."""
 

@@ -28,8 +28,8 @@ BUCKET_NAMES = {
 _REASONS = {
     UNKNOWN_PROVIDER: (
         "The price list has no provider of this name.",
-        "Report one of the names it knows, such as openai, anthropic, google or azure. For a model you host yourself, "
-        "there is no list price.",
+        "Report one of the names it knows, such as openai, anthropic, google or azure. A model you host yourself "
+        "gets a price of your own under Prices.",
     ),
     UNKNOWN_MODEL: (
         "The provider is known, this model of it is not.",

@@ -1,5 +1,6 @@
 """The shapes of the prices API. Amounts are USD per 1,000,000 units, as decimal strings."""
 
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -22,6 +23,9 @@ _TIERS = {
         "properties": {"above_input_tokens": {"type": "integer", "minimum": 1}, "units": _UNITS},
     },
 }
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+)
 RULE_STATES = ("ahead", "in_force", "ended")
 
 
@@ -47,7 +51,7 @@ class UnitsField(serializers.Field[dict[str, Any], Any, Any, Any]):
 
 @extend_schema_field(_TIERS)
 class TiersField(serializers.Field[list[Any], Any, Any, Any]):
-    default_error_messages = {"invalid": "must be a list of {above_input_tokens, units}"}
+    default_error_messages = {"invalid": "must be a list of objects with above_input_tokens and units"}
 
     def to_internal_value(self, data: Any) -> list[Any]:
         if not isinstance(data, list) or not all(_is_tier(each) for each in data):
@@ -107,7 +111,7 @@ class StrictMomentField(serializers.DateTimeField):
     """RFC 3339 with an offset: a time without one means another moment in every zone."""
 
     def to_internal_value(self, value: Any) -> Any:
-        if not isinstance(value, str) or not (value[-1:] in ("Z", "z") or value[-6:-5] in ("+", "-")):
+        if not isinstance(value, str) or not _MOMENT.fullmatch(value):
             raise serializers.ValidationError("must be a time with its offset, such as 2026-12-01T00:00:00Z")
         return super().to_internal_value(value)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from common.display import MINUS, dollars
+from pricing.rate import UNIT_PRICED_BY
 from pricing.rules import RuleKind
 from pricing.terms import Units
 
@@ -31,7 +32,10 @@ TIER_NAMES = {"": "All", "standard": "Standard", "batch": "Batch", "flex": "Flex
 
 @dataclass(frozen=True, slots=True)
 class UnitPrice:
-    """USD per million; None where nobody knows one. `change` in percent, as text."""
+    """USD per million; None: nobody knows one. What has no price of its own is paid like its whole (cache like input).
+
+    `change` in percent, as text.
+    """
 
     name: str
     listed: Decimal | None
@@ -75,7 +79,11 @@ def change_said(paid: Decimal, listed: Decimal) -> str:
 def unit_prices(listed: Units, paid: Units) -> list[UnitPrice]:
     """Every unit that either names, in the usual order."""
     named = [unit for unit in UNIT_NAMES if unit in listed or unit in paid]
-    return [_unit(unit, listed.get(unit), paid.get(unit)) for unit in named]
+    return [_unit(unit, listed.get(unit), _price_of(unit, paid)) for unit in named]
+
+
+def _price_of(unit: str, units: Units) -> str | None:
+    return next((units[name] for name in UNIT_PRICED_BY[unit] if name in units), None)
 
 
 def _unit(unit: str, listed: str | None, paid: str | None) -> UnitPrice:

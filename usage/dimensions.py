@@ -51,22 +51,25 @@ def limit_of(dimension: str) -> int:
 
 def values_of(charged: Iterable[Charged]) -> set[Value]:
     """Every bounded value among the events, empty ones left out."""
-    found: set[tuple[str, int, str]] = set()
-    add = found.add
+    # Most events repeat what others said, so whole combinations are told apart first.
+    combinations, tags = set(), set()
     for item in charged:
         event = item.event
-        month = event.time.year * 12 + event.time.month - 1
-        add(("provider", month, item.provider))
-        add(("model", month, item.model))
-        add(("customer", month, event.customer))
-        add(("feature", month, event.feature))
-        add(("agent", month, event.agent))
-        add(("user", month, event.end_user))
-        add(("session", month, event.session))
-        for name, value in event.tags.items():
-            add((TAG, month, name))
-            add((TAG_PREFIX + name, month, value))
-    return {(dimension, date(month // 12, month % 12 + 1, 1), value) for dimension, month, value in found if value}
+        time = event.time
+        combinations.add(
+            (time.year, time.month, item.provider, item.model, event.customer, event.feature, event.agent,
+             event.end_user, event.session)
+        )  # fmt: skip
+        for tag in event.tags.items():
+            tags.add((time.year, time.month, tag))
+    found = {
+        (dimension, date(year, month, 1), value)
+        for year, month, *values in combinations
+        for dimension, value in zip(BOUNDED, values, strict=True)
+    }
+    for year, month, (name, value) in tags:
+        found |= {(TAG, date(year, month, 1), name), (TAG_PREFIX + name, date(year, month, 1), value)}
+    return {each for each in found if each[2]}
 
 
 def month_of(instant: datetime) -> date:

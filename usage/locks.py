@@ -5,13 +5,6 @@ from django.db import connection
 _SETTLING = 1_129_270_339  # any number, as long as it is the same everywhere and no other lock's
 
 
-def try_lock_organization(organization_id: int) -> bool:
-    """Takes the lock until the end of the transaction, or returns False when another transaction holds it."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(hashint8(%s), %s)", [organization_id, _SETTLING])
-        return bool(cursor.fetchone()[0])
-
-
 def lock_organization(organization_id: int) -> None:
     """Waits for the lock and takes it until the end of the transaction."""
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""The SQL of the usage tables, applied by migrations. Column order is what `usage.store` packs: change both."""
+"""The SQL of the usage tables, applied by migrations."""
 
 from usage.dimensions import COLUMNS, DETAIL
 
@@ -66,9 +66,8 @@ MEASURES = (
     "output_tokens",
     "reasoning_output_tokens",
 )
-_MEASURE_COLUMNS = ", ".join(
-    f"{name} {'numeric(40)' if name in ('list_cost', 'cost') else 'bigint'} NOT NULL" for name in MEASURES
-)
+MONEY = ("list_cost", "cost")
+_MEASURE_COLUMNS = ", ".join(f"{name} {'numeric(40)' if name in MONEY else 'bigint'} NOT NULL" for name in MEASURES)
 
 
 TEXT = "text"
@@ -133,6 +132,68 @@ ADD_EVENT_COLUMNS = (
     "ALTER TABLE usage_event ADD COLUMN tool_calls bigint NOT NULL DEFAULT 0 CHECK (tool_calls >= 0),"
     " ADD COLUMN rule_id bigint, ADD COLUMN source text NOT NULL DEFAULT 'native',"
     " ADD COLUMN late boolean NOT NULL DEFAULT false"
+)
+
+# The columns of the row type in which events travel, in the order in which `usage.packing` writes them.
+INCOMING_NUMBERS = (
+    "latency_ms",
+    "uncached_input",
+    "cache_read",
+    "cache_write_5m",
+    "cache_write_1h",
+    "output",
+    "reasoning_output",
+    "input_audio",
+    "output_audio",
+    "images",
+    "requests",
+    "tool_calls",
+    "list_cost",
+    "cost",
+    "price_id",
+    "rule_id",
+    "reported_cost",
+    "late",
+)
+INCOMING_NAMES = (
+    "provider",
+    "model",
+    "reported_provider",
+    "reported_model",
+    "operation",
+    "service_tier",
+    "status",
+    "cache",
+    "unpriced_reason",
+    "usage_source",
+)
+INCOMING_COLUMNS: tuple[tuple[str, str], ...] = (
+    ("received_at", "timestamptz"),
+    ("team_id", "bigint"),
+    ("virtual_key_id", "bigint"),
+    ("source", "text"),
+    ("time", "timestamptz"),
+    *((name, "bigint") for name in INCOMING_NUMBERS),
+    *((name, "text") for name in (*INCOMING_NAMES, "customer", "feature", "agent", "end_user", "event_id")),
+    *((name, "text") for name in ("trace_id", "span_id", "parent_span_id", "session", "authorization_id")),
+    ("tags", "jsonb"),
+)
+CREATE_INCOMING = f"CREATE TYPE usage_incoming AS ({', '.join(f'{name} {kind}' for name, kind in INCOMING_COLUMNS)})"
+# What stands for "not known" on the way.
+_UNKNOWN = {"latency_ms": -1, "list_cost": -1, "cost": -1, "reported_cost": -1, "price_id": 0, "rule_id": 0}
+
+
+def _incoming(name: str) -> str:
+    if name in _UNKNOWN:
+        return f"nullif({name}, {_UNKNOWN[name]})"
+    return "late <> 0" if name == "late" else name
+
+
+# Takes the parameters `organization` and `rows`, an array of usage_incoming.
+INSERT_INCOMING = (
+    f"INSERT INTO usage_event (organization_id, {', '.join(name for name, _ in INCOMING_COLUMNS)})"
+    f" SELECT %(organization)s::bigint, {', '.join(_incoming(name) for name, _ in INCOMING_COLUMNS)}"
+    " FROM unnest(%(rows)b::usage_incoming[])"
 )
 
 # Few rows, asked for often: what has no price yet.
@@ -248,3 +309,37 @@ END $body$
 def make_partition_function(*parents: str) -> str:
     """The function for these partitioned tables."""
     return MAKE_PARTITION.replace("{parents}", ", ".join(map(repr, parents)))
+
+
+# Which months' events are gone. Of all organizations: a month is dropped whole.
+CREATE_DROPPED_MONTH = """
+CREATE TABLE usage_dropped_month (
+    month date NOT NULL PRIMARY KEY CHECK (extract(day FROM month) = 1),
+    events bigint NOT NULL,
+    dropped_at timestamptz NOT NULL
+)
+"""
+
+# Drops a month's events with the owner's rights. The application can reach no month that events may still come in for,
+# whatever it asks. Nobody sees the rows of a partition, not even its owner, so that is lifted before they are counted.
+# Waiting for the lock would hold up every reader and writer of events; whoever calls comes back later instead.
+DROP_MONTH = """
+CREATE FUNCTION usage_drop_month(month date, keep integer) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public SET lock_timeout = '2s' AS $body$
+DECLARE
+    first date := date_trunc('month', month)::date;
+    name text := 'usage_event_' || to_char(first, 'YYYY_MM');
+    number bigint;
+BEGIN
+    IF keep < 2 OR first >= (date_trunc('month', now() AT TIME ZONE 'UTC') - make_interval(months => keep))::date THEN
+        RAISE EXCEPTION 'the events of % are kept', first USING ERRCODE = 'check_violation';
+    END IF;
+    EXECUTE format('ALTER TABLE public.%I NO FORCE ROW LEVEL SECURITY', name);
+    EXECUTE format('SELECT count(*) FROM public.%I', name) INTO number;
+    EXECUTE format('DROP TABLE public.%I', name);
+    INSERT INTO public.usage_dropped_month AS kept VALUES (first, number, now())
+        ON CONFLICT ON CONSTRAINT usage_dropped_month_pkey
+        DO UPDATE SET events = kept.events + excluded.events, dropped_at = excluded.dropped_at;
+    RETURN number;
+END $body$
+"""

@@ -1,10 +1,12 @@
 """Celery tasks of usage."""
 
-from datetime import timedelta
+from datetime import UTC, datetime
 
 from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
+from usage.retention import drop_old_events, first_of_month
 from usage.store import make_partitions
 
 MONTHS_AHEAD = 2
@@ -13,5 +15,12 @@ MONTHS_AHEAD = 2
 @shared_task(name="usage.make_partitions", ignore_result=True)
 def make_partitions_ahead() -> None:
     """This month's partition and the next ones', before the first event needs them."""
-    now = timezone.now()
-    make_partitions(now + timedelta(days=31 * month) for month in range(MONTHS_AHEAD + 1))
+    today = timezone.now().astimezone(UTC).date()
+    months = [first_of_month(today, ahead) for ahead in range(MONTHS_AHEAD + 1)]
+    make_partitions(datetime(month.year, month.month, 1, tzinfo=UTC) for month in months)
+
+
+@shared_task(name="usage.drop_old_events", ignore_result=True)
+def drop_events_past_retention() -> None:
+    """The events of months that need not be kept any longer; sums outlive them."""
+    drop_old_events(now=timezone.now(), keep=settings.EVENT_RETENTION_MONTHS)

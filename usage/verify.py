@@ -1,6 +1,8 @@
 """Proof that every sum says what the postings (events and adjustments) say, and repair where one does not.
 
-Month by month of the organization's zone, so that the work of a large organization is cut into pieces that fit.
+Month by month of the organization's zone, so that the work of a large organization is cut into pieces that fit. Where
+events were dropped (`usage.retention`), from the first local month on that is whole: what the sums say of earlier ones
+can neither be proved nor made anew, and stays.
 """
 
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from tenants.models import Organization
 from usage.dimensions import BOUNDED, COLUMNS, TAG, TAG_PREFIX, Value
 from usage.locks import lock_organization
 from usage.models import ClosedMonth
+from usage.retention import first_kept
 from usage.store import Cut
 from usage.sums import TABLES, SumTable, adding, steps
 from usage.values import admit
@@ -26,6 +29,8 @@ _WITHIN = {
     "bucket": "bucket >= %(start)s AND bucket < %(end)s",
     "day": "day >= (%(start)s AT TIME ZONE %(zone)s::text)::date AND day < (%(end)s AT TIME ZONE %(zone)s::text)::date",
 }
+# A trace knows no month; one that began before the first event that is kept cannot be proved.
+_TRACE_PROVABLE = "first_at >= %(first)s"
 
 
 def differences(organization_id: int, *, limit: int = 20) -> list[str]:
@@ -43,7 +48,7 @@ def differences(organization_id: int, *, limit: int = 20) -> list[str]:
                 found += _compared(table, _IN_MONTH, f" AND {_WITHIN[_unit(table) or '']}", within)
     for table in TABLES:
         if _unit(table) is None:
-            found += _compared(table, _ALL, "", parameters)
+            found += _compared(table, _ALL, f" AND {_TRACE_PROVABLE}", parameters)
     return found + _closed_differences(organization_id)
 
 
@@ -56,13 +61,22 @@ def _compared(table: SumTable, postings: str, within: str, parameters: dict[str,
     kept = f"SELECT {table.columns} FROM {table.name} WHERE organization_id = %(organization)s{within}"
     with connection.cursor() as cursor:
         cursor.execute(
-            f"WITH posting AS ({postings}), {steps(bounded=True)}, expected AS ({table.rows})"
+            f"WITH posting AS ({postings}), {steps(bounded=True)}, expected AS ({_provable_rows(table)})"
             f" (SELECT '{table.name} has', d.* FROM ({kept} EXCEPT SELECT * FROM expected) AS d LIMIT %(limit)s)"
             f" UNION ALL (SELECT 'postings make', d.* FROM (SELECT * FROM expected EXCEPT {kept}) AS d"
             " LIMIT %(limit)s)",
             parameters,
         )
         return [" ".join(map(str, row)) for row in cursor.fetchall()]
+
+
+def _provable_rows(table: SumTable) -> str:
+    if _unit(table) is not None:
+        return table.rows
+    return (
+        f"{table.rows} WHERE trace_id NOT IN (SELECT trace_id FROM {table.name}"
+        f" WHERE organization_id = %(organization)s AND NOT {_TRACE_PROVABLE})"
+    )
 
 
 def _closed_differences(organization_id: int) -> list[str]:
@@ -99,18 +113,53 @@ def rebuild(organization_id: int) -> None:
     months = list(_months(organization_id, parameters))
     admit(organization_id, set(_values(organization_id)))
     with connection.cursor() as cursor:
+        cursor.execute(_UNPROVABLE_TRACES, parameters)
+        (traces,) = cursor.fetchone()
         for table in TABLES:
-            cursor.execute(f"DELETE FROM {table.name} WHERE organization_id = %(organization)s", parameters)
+            cursor.execute(
+                f"DELETE FROM {table.name} WHERE organization_id = %(organization)s AND {_SINCE[_unit(table)]}",
+                parameters,
+            )
         for month in months:
             cursor.execute(
                 f"WITH posting AS ({_IN_MONTH}), {adding(bounded=True)}",
                 parameters | {"start": month.start, "end": month.end},
             )
+        # Their later part was added once more.
+        cursor.execute(
+            "DELETE FROM usage_trace WHERE organization_id = %(organization)s AND trace_id IN"
+            " (SELECT trace_id FROM jsonb_populate_recordset(NULL::usage_trace, %(traces)s::jsonb))",
+            parameters | {"traces": traces},
+        )
+        cursor.execute(
+            "INSERT INTO usage_trace SELECT * FROM jsonb_populate_recordset(NULL::usage_trace, %(traces)s::jsonb)",
+            parameters | {"traces": traces},
+        )
+
+
+# What a repair makes anew: everything that can be proved.
+_SINCE = {
+    "bucket": "bucket >= %(first)s",
+    "day": "day >= (%(first)s AT TIME ZONE %(zone)s::text)::date",
+    None: _TRACE_PROVABLE,
+}
+_UNPROVABLE_TRACES = (
+    "SELECT coalesce(jsonb_agg(trace), '[]')::text FROM usage_trace AS trace"
+    " WHERE organization_id = %(organization)s AND first_at < %(first)s AND last_at >= %(first)s"
+)
 
 
 def _parameters(organization_id: int) -> dict[str, Any]:
     zone = Organization.objects.get(id=organization_id).timezone
-    return {"organization": organization_id, **Cut.of(zone, timezone.now()).parameters}
+    first = first_provable(ZoneInfo(zone))
+    return {"organization": organization_id, "first": first, **Cut.of(zone, timezone.now()).parameters}
+
+
+def first_provable(zone: ZoneInfo) -> datetime:
+    """The start of the first month of this zone all of whose events are kept."""
+    first = first_kept()
+    month = period_at(PeriodKind.MONTH, first, zone)
+    return first if month.start == first else month.end
 
 
 def _months(organization_id: int, parameters: dict[str, Any]) -> Iterator[Period]:
@@ -124,6 +173,7 @@ def _months(organization_id: int, parameters: dict[str, Any]) -> Iterator[Period
             parameters,
         )
         at, last = cursor.fetchone()
+    at = at and max(at, parameters["first"])
     while at is not None and at <= last:
         month = period_at(PeriodKind.MONTH, at, ZoneInfo(parameters["zone"]))
         yield month

@@ -13,7 +13,6 @@ from costhub.preflight import check_database
 def keep_open(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test's own transaction stays, whatever the check closes."""
     monkeypatch.setattr(connection, "close", lambda: None)
-    monkeypatch.setattr(connection, "close_pool", lambda: None)
 
 
 def test_the_test_database_is_fine(keep_open: None) -> None:

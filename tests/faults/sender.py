@@ -5,10 +5,12 @@ import json
 import random
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 BATCH = 5
+# Old enough to lie in no server's future, though its clock may be an hour slow.
+OLD = timedelta(minutes=70)
 
 
 class Sender(threading.Thread):
@@ -38,7 +40,7 @@ class Sender(threading.Thread):
     def _event(self, number: int) -> dict[str, Any]:
         return {
             "id": f"{self.name}-{number}",
-            "time": datetime.now(UTC).isoformat(),
+            "time": (datetime.now(UTC) - OLD).isoformat(),
             "provider": "openai",
             "model": "gpt-4.1-nano",
             "usage": {"input_tokens": self._draw.randrange(10_000), "output_tokens": self._draw.randrange(2_000)},

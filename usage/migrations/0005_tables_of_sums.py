@@ -17,6 +17,7 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunSQL(
             [
+                tables.CREATE_INCOMING,
                 tables.INDEX_EVENT_TRACE,
                 tables.INDEX_EVENT_SESSION,
                 tables.CREATE_ADJUSTMENT,
@@ -45,6 +46,7 @@ class Migration(migrations.Migration):
                 "DROP VIEW usage_posting",
                 "DROP TABLE usage_adjustment",
                 "DROP INDEX usage_event_trace, usage_event_session",
+                "DROP TYPE usage_incoming",
             ],
         ),
         tenant_table("usage_closedmonth"),

@@ -1,6 +1,5 @@
 """`manage.py replay`: recorded usage through the REST API, with proof that it arrived as what it was."""
 
-import logging
 import os
 import sys
 from argparse import ArgumentTypeError
@@ -140,7 +139,6 @@ def _count(most: int) -> Callable[[str], int]:
 def _catalog() -> tuple[PriceBook | None, str]:
     """The prices of this installation, where its database can be reached and has any."""
     # A client far from any database is nothing to warn of: the report says that there were no prices.
-    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     try:
         loaded = PriceCatalog.objects.filter(pk=1).first()
         book = price_book() if loaded else None

@@ -1,0 +1,138 @@
+"""What 20 million stored events do to settling and to the answers of /api/v1/spend, beside 1 million."""
+
+import http.client
+import json
+import statistics
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.db import connection, connections
+
+from bench.processes import web
+from bench.report import cost_line
+from bench.tenants import Tenant, make_tenant
+from bench.throughput import BATCH, settle_all
+from bench.workload import MODELS, bodies
+from common.ids import new_id
+from ingest import inbox
+from ingest.formats import native
+from ingest.schema import parse_events
+from tenants.access import organization_scope
+from usage.store import make_partitions
+from usage.verify import rebuild
+
+ORGANIZATIONS = 100
+SMALL, LARGE = 1_000_000, 20_000_000
+DAYS = 90
+# The organization that is asked holds this share of all events; the others share the rest.
+SHARE = 4
+KEYS, TEAMS, CUSTOMERS = 20, 8, 50
+SETTLED = 30_000
+ASKED = 40
+_QUESTIONS = tuple((days, group) for days in (30, 90) for group in ("model", "team"))
+
+
+def measure(log: Path, *, small: int = SMALL, large: int = LARGE) -> None:
+    tenants = [make_tenant(f"Scale {number}") for number in range(ORGANIZATIONS)]
+    figures = []
+    stored = 0
+    for wanted in (small, large):
+        started = time.perf_counter()
+        _grow(tenants, stored, wanted)
+        stored = wanted
+        print(f"{wanted:,} events stored ({time.perf_counter() - started:,.0f} s to make)", flush=True)
+        figures.append((_settling(tenants[0]), _answers(tenants[0], log)))
+    (settling, answers), (settling_large, answers_large) = figures
+    print()
+    cost_line("settling, CPU and I/O per event", settling_large, "with 1/20 of the events", settling, "µs", wanted=1.2)
+    for question in _QUESTIONS:
+        name = f"/spend, {question[0]} days by {question[1]}, p95"
+        cost_line(name, answers_large[question], "target", 50.0, "ms", wanted=1)
+        cost_line(name, answers_large[question], "with 1/20 of the events", answers[question], "ms", wanted=1.2)
+
+
+def _grow(tenants: list[Tenant], stored: int, wanted: int) -> None:
+    """Events straight into the table, and every sum made of them as `verify_rollups --repair` does."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    make_partitions(now - timedelta(days=day) for day in range(0, DAYS + 31, 20))
+    for tenant in tenants:
+        of_all = 1 / SHARE if tenant is tenants[0] else (1 - 1 / SHARE) / (len(tenants) - 1)
+        first, last = int(stored * of_all), int(wanted * of_all)
+        with organization_scope(tenant.id), connection.cursor() as cursor:
+            cursor.execute(_EVENTS, _parameters(tenant, first, last, now))
+            rebuild(tenant.id)
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")  # what autovacuum would have done by now
+
+
+def _parameters(tenant: Tenant, first: int, last: int, now: datetime) -> dict[str, Any]:
+    return {
+        "organization": tenant.id,
+        "team": tenant.team.id,
+        "key": tenant.key.id,
+        "first": first,
+        "last": last - 1,
+        "start": now - timedelta(days=DAYS),
+        "step": timedelta(days=DAYS) / (last - first),
+        "providers": [provider for provider, _ in MODELS],
+        "models": [model for _, model in MODELS],
+        "run": new_id(),
+    }
+
+
+_EVENTS = f"""
+INSERT INTO usage_event (organization_id, time, event_id, received_at, team_id, virtual_key_id, provider, model,
+    reported_provider, reported_model, operation, service_tier, status, cache, latency_ms, uncached_input, cache_read,
+    cache_write_5m, cache_write_1h, output, reasoning_output, input_audio, output_audio, images, requests, list_cost,
+    cost, unpriced_reason, usage_source, customer, feature, agent, end_user, trace_id, span_id, parent_span_id,
+    session, authorization_id, tags)
+SELECT %(organization)s, %(start)s + %(step)s * (n - %(first)s), %(run)s || '-' || n,
+    %(start)s + %(step)s * (n - %(first)s), %(team)s + n %% {TEAMS}, %(key)s + n %% {KEYS},
+    (%(providers)s::text[])[1 + n %% {len(MODELS)}], (%(models)s::text[])[1 + n %% {len(MODELS)}],
+    (%(providers)s::text[])[1 + n %% {len(MODELS)}], (%(models)s::text[])[1 + n %% {len(MODELS)}], 'chat', 'standard',
+    CASE WHEN n %% 50 = 0 THEN 'error' ELSE 'ok' END, 'miss', 800, 1000 + n %% 977, n %% 311, 0, 0, 200 + n %% 151, 0,
+    0, 0, 0, 1, 100000 + n %% 99991, 100000 + n %% 99991, '', 'provider', 'customer-' || n %% {CUSTOMERS},
+    (ARRAY['chat', 'search', 'summary'])[1 + n %% 3], '', '', '', '', '', '', '', '{{"env": "prod"}}'
+FROM generate_series(%(first)s, %(last)s) AS n
+"""
+
+
+def _settling(tenant: Tenant) -> float:
+    """Microseconds that this process and the database take to settle an event of live traffic."""
+    now = datetime.now(UTC)
+    best = float("inf")
+    for seed in range(3):
+        for body in bodies(events=SETTLED, batch=BATCH, seed=seed):
+            decoded = native.decode(native.JSON, body, limit=BATCH)
+            _, reported = parse_events(decoded.events, pointers=decoded.pointers, now=now, clean=decoded.clean)
+            inbox.accept(organization_id=tenant.id, events={tenant.key.id: reported}, now=now)
+        rate = settle_all()
+        best = min(best, rate.seconds / rate.events * 1e6)
+    return best
+
+
+def _answers(tenant: Tenant, log: Path) -> dict[tuple[int, str], float]:
+    """The 95th percentile in milliseconds of each question over one connection, the first answers left out."""
+    found = {}
+    with web(log) as url:
+        where = urlsplit(url)
+        client = http.client.HTTPConnection(where.hostname or "", where.port, timeout=60)
+        for days, group in _QUESTIONS:
+            start = (datetime.now(UTC) - timedelta(days=days)).date()
+            path = f"/api/v1/spend?from={start}&group_by={group}&interval=day"
+            times = [_timed(client, path, tenant.token) for _ in range(ASKED + 5)][5:]
+            found[days, group] = statistics.quantiles(times, n=20)[-1]
+    return found
+
+
+def _timed(client: http.client.HTTPConnection, path: str, token: str) -> float:
+    started = time.perf_counter()
+    client.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+    answer = client.getresponse()
+    body = json.loads(answer.read())
+    if answer.status != 200 or not body["data"]:
+        raise RuntimeError(f"{path} was answered {answer.status}")
+    return (time.perf_counter() - started) * 1000

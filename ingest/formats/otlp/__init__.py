@@ -1,0 +1,1 @@
+"""OpenTelemetry's OTLP over HTTP: traces, logs and metrics, in protobuf and in JSON."""
