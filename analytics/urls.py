@@ -13,5 +13,4 @@ urlpatterns = [
     path("o/<slug:org_slug>/traces", trace_views.trace_list, name="traces"),
     path("o/<slug:org_slug>/traces/one", trace_views.trace, name="trace"),
     path("o/<slug:org_slug>/adjustments", adjustment_views.adjustments, name="adjustments"),
-    path("o/<slug:org_slug>/unpriced", views.unpriced, name="unpriced"),
 ]

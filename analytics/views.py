@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from analytics import events as single
 from analytics import selectors
-from analytics.explain import PICO_DIGITS, explain, reason_in_words
+from analytics.explain import PICO_DIGITS, explain
 from analytics.figures import Compared
 from analytics.filters import DIMENSIONS, LABELLED, LABELS, Asked, range_links
 from analytics.names import Directory, directory
@@ -26,13 +26,13 @@ from analytics.page import frame, read, sensible
 from budgets.selectors import budget_states
 from common.display import compact
 from pricing.models import ListPrice, PriceRule
+from pricing.reasons import reason_in_words
 from tenants.access import Access, organization_page
 from tenants.roles import Permission
 from usage.adjustments import adjustments_of, booked_sums
 from usage.dimensions import TAG, TAG_PREFIX
 from usage.models import UsageEvent
 from usage.present import key_of, present_costs
-from usage.selectors import unpriced_models
 
 # What a caller may have said about an event, as it is called on its page.
 _LABELS = {
@@ -150,31 +150,6 @@ def event(request: HttpRequest, access: Access) -> HttpResponse:
     return render(request, "analytics/event.html", context)
 
 
-@require_safe
-@organization_page()
-@sensible
-def unpriced(request: HttpRequest, access: Access) -> HttpResponse:
-    asked, names = read(request, access)
-    span, zone = asked.range.whole, asked.range.zone
-    found = unpriced_models(organization_id=access.organization.id, start=span.start, end=span.end)
-    path = reverse("events", kwargs={"org_slug": access.organization.slug})
-    rows = [
-        {
-            "usage": usage,
-            "reason": reason_in_words(usage.reason),
-            "first_seen": usage.first_seen.astimezone(zone),
-            "last_seen": usage.last_seen.astimezone(zone),
-        }
-        for usage in found
-    ]
-    context = frame(access, asked, names, "unpriced") | {
-        "rows": rows,
-        "requests": sum(usage.requests for usage in found),
-        "events_url": asked.url(path, unpriced="1"),
-    }
-    return render(request, "analytics/unpriced.html", context)
-
-
 def _labels(access: Access, event: UsageEvent) -> list[tuple[str, str, str]]:
     """What the caller said about the event: name, value and the page of everything with that value, if there is one."""
     where = {"org_slug": access.organization.slug}
@@ -225,7 +200,7 @@ def _overview(access: Access, asked: Asked, names: Directory) -> dict[str, Any]:
         "unpriced_hint": "Missing from the spend" if shown.unpriced else "Everything has a price",
         "events_url": asked.url(paths.events),
         "errors_url": asked.url(paths.events, status="error"),
-        "unpriced_url": asked.url(paths.unpriced) if not asked.filters else asked.url(paths.events, unpriced="1"),
+        "unpriced_url": paths.unpriced if not asked.filters else asked.url(paths.events, unpriced="1"),
         "live_url": asked.url(f"{paths.overview}live", **asked.layout, seen=state),
         "budgets": budgets_about(asked.filters, budget_states(organization_id, now)),
         "may_edit_budgets": access.may(Permission.EDIT_BUDGETS),

@@ -32,16 +32,13 @@ def settle(*, organization_id: int, owners: Mapping[Owner, Spent], now: datetime
     budgets = _Applicable(organization_id)
     if not budgets:
         return []
-    deltas: dict[tuple[int, Period], Delta] = defaultdict(lambda: [0, 0, 0])
-    for (team_id, key_id, quarter), (cost, requests, unpriced) in owners.items():
-        for budget in budgets.of(team_id, key_id):
-            if quarter < budget.counts_from:
-                continue
-            delta = deltas[budget.id, budgets.period(budget, quarter)]
-            delta[0] += cost
-            delta[1] += requests
-            delta[2] += unpriced
-    return _crossings(organization_id, budgets, _add(organization_id, deltas, now))
+    return _crossings(organization_id, budgets, _add(organization_id, budgets.deltas(owners), now))
+
+
+def would_add(*, organization_id: int, owners: Mapping[Owner, Spent]) -> dict[tuple[int, datetime], int]:
+    """What `settle` would add to spend, in nano-USD, by budget id and start of the period."""
+    deltas = _Applicable(organization_id).deltas(owners)
+    return {(budget_id, period.start): delta[0] for (budget_id, period), delta in deltas.items() if delta[0]}
 
 
 class _Applicable:
@@ -67,6 +64,19 @@ class _Applicable:
         for ancestor in ancestor_ids(self._parents, team_id):
             yield from self._by_scope.get((Scope.TEAM, ancestor), ())
         yield from self._by_scope.get((Scope.VIRTUAL_KEY, virtual_key_id), ())
+
+    def deltas(self, owners: Mapping[Owner, Spent]) -> dict[tuple[int, Period], Delta]:
+        """What the owners' usage adds to each budget and period."""
+        deltas: dict[tuple[int, Period], Delta] = defaultdict(lambda: [0, 0, 0])
+        for (team_id, key_id, quarter), (cost, requests, unpriced) in owners.items():
+            for budget in self.of(team_id, key_id):
+                if quarter < budget.counts_from:
+                    continue
+                delta = deltas[budget.id, self.period(budget, quarter)]
+                delta[0] += cost
+                delta[1] += requests
+                delta[2] += unpriced
+        return deltas
 
     def period(self, budget: Budget, instant: datetime) -> Period:
         key = (budget.id, instant)

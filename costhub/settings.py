@@ -57,6 +57,7 @@ INSTALLED_APPS = [
     "ingest",
     "reconciliation",
     "analytics",
+    "corrections",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -209,6 +210,8 @@ CELERY_BEAT_SCHEDULE = {
     "settle-usage": {"task": "ingest.settle", "schedule": 2.0, "options": {"expires": 10}},
     "run-imports": {"task": "ingest.run_imports", "schedule": 5.0, "options": {"expires": 30}},
     "deliver-alerts": {"task": "alerts.deliver", "schedule": 5.0, "options": {"expires": 30}},
+    "work-off-repricings": {"task": "corrections.work_off", "schedule": 5.0, "options": {"expires": 30}},
+    "price-late": {"task": "corrections.price_late", "schedule": 300.0, "options": {"expires": 240}},
     "book-fees": {"task": "ingest.book_fees", "schedule": 300.0, "options": {"expires": 240}},
     "make-partitions": {"task": "usage.make_partitions", "schedule": 3600.0, "options": {"expires": 1800}},
     "drop-old-events": {"task": "usage.drop_old_events", "schedule": 3600.0, "options": {"expires": 1800}},
@@ -254,17 +257,23 @@ STORAGES = {
 }
 
 # Usage events: how far from now an event's time may lie, and how large a request may be (docs: API, BAD_INPUTS).
-EVENT_MAX_AGE_DAYS = 35
-EVENT_MAX_AHEAD_SECONDS = 300
+EVENT_MAX_AGE_DAYS = env.number("EVENT_MAX_AGE_DAYS", 35, minimum=1, maximum=365)
+EVENT_MAX_AHEAD_SECONDS = env.number("EVENT_MAX_AHEAD_SECONDS", 300, minimum=0, maximum=86_400)
 EVENT_BATCH_LIMIT = 1_000
 EVENT_BODY_LIMIT = 1_048_576
 EVENT_BODY_SECONDS = 15
 # An event id is remembered longer than its event could be accepted again.
-EVENT_CLAIM_DAYS = 40
+EVENT_CLAIM_DAYS = env.number("EVENT_CLAIM_DAYS", EVENT_MAX_AGE_DAYS + 5, minimum=6, maximum=400)
+if EVENT_CLAIM_DAYS < EVENT_MAX_AGE_DAYS + 5:
+    raise ImproperlyConfigured("EVENT_CLAIM_DAYS must be at least EVENT_MAX_AGE_DAYS + 5")
 # For how many whole months before this one raw events are kept; 0 keeps them for ever. Sums are always kept.
 EVENT_RETENTION_MONTHS = env.number("EVENT_RETENTION_MONTHS", 0, minimum=0, maximum=1200)
-if EVENT_RETENTION_MONTHS == 1:
-    raise ImproperlyConfigured("EVENT_RETENTION_MONTHS must be 0 or at least 2: events may arrive 35 days late")
+_fewest_months = -(-EVENT_MAX_AGE_DAYS // 28)
+if 0 < EVENT_RETENTION_MONTHS < _fewest_months:
+    raise ImproperlyConfigured(
+        f"EVENT_RETENTION_MONTHS must be 0 or at least {_fewest_months}:"
+        f" events may arrive {EVENT_MAX_AGE_DAYS} days late"
+    )
 DATA_UPLOAD_MAX_MEMORY_SIZE = EVENT_BODY_LIMIT
 # How much a virtual key or access token, and its whole organization, may report. A full batch always fits.
 INGEST_KEY_REQUESTS_PER_SECOND = env.number("INGEST_KEY_REQUESTS_PER_SECOND", 2_000, minimum=1, maximum=1_000_000)
@@ -310,6 +319,8 @@ SPECTACULAR_SETTINGS = {
         "DeliveryStatusEnum": "alerts.models.DeliveryStatus",
         "BudgetStatusEnum": "budgets.selectors.Status",
         "BudgetScopeEnum": "budgets.models.Scope",
+        "RepricingStateEnum": "corrections.models.RunState",
+        "ReportedKindEnum": ["refund", "correction"],
         "BudgetPeriodEnum": [kind.value for kind in PeriodKind],
     },
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

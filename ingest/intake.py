@@ -12,6 +12,7 @@ from decimal import Decimal
 from common.ids import parse_id
 from common.problems import Fault, Problem
 from ingest import inbox, schema, wake
+from ingest.closed import refuse_closed
 from ingest.formats.base import Decoded
 from ingest.limits import admit
 from ingest.turned_away import DUPLICATE, turned_away
@@ -58,6 +59,7 @@ def _stored(caller: Caller, decoded: Decoded, source: str, now: datetime) -> Tak
         wires, events = schema.parse_events(decoded.events, pointers=decoded.pointers, now=now, clean=decoded.clean)
     except schema.InvalidEventsError as error:
         raise _refused(error) from error
+    refuse_closed(caller.organization_id, events, decoded.pointers)
     by_key = _by_key(caller, wires, events, decoded.pointers)
     accepted = inbox.accept(organization_id=caller.organization_id, events=by_key, source=source, now=now)
     if accepted.accepted:

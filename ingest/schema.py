@@ -13,6 +13,7 @@ import msgspec
 from django.conf import settings
 from msgspec import UNSET, Meta, UnsetType
 
+from common.display import seconds
 from common.money import parse_usd
 from common.problems import Fault, excerpt
 from pricing.usage_buckets import Buckets, UsageError, from_inclusive
@@ -165,10 +166,15 @@ class _FieldError(Exception):
         self.field, self.code, self.detail = field, code, detail
 
 
+def _window_in_words() -> str:
+    days, ahead = settings.EVENT_MAX_AGE_DAYS, seconds(settings.EVENT_MAX_AHEAD_SECONDS)
+    return f"must lie from {days} days ago to {ahead} ahead"
+
+
 def _reported(wire: WireEvent, window: tuple[datetime, datetime]) -> Reported:
     time = wire.time
     if not window[0] <= time <= window[1]:
-        raise _FieldError("time", "timestamp_out_of_window", "must lie from 35 days ago to 5 minutes ahead")
+        raise _FieldError("time", "timestamp_out_of_window", _window_in_words())
     if len(wire.tags) > MAX_TAGS:
         raise _FieldError("tags", "too_many", f"at most {MAX_TAGS} tags")
     usage = wire.usage

@@ -56,6 +56,8 @@ class Organization(models.Model):
     name = models.CharField(max_length=100)
     # Reports and new budgets use it; budgets keep the zone they were made with.
     timezone = models.CharField(max_length=64, default="UTC")
+    # Whether usage of closed months is refused when it arrives, instead of counting in the open month.
+    refuses_closed = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=utc_now)
 
     def __str__(self) -> str:

@@ -16,6 +16,7 @@ class Permission(StrEnum):
     ISSUE_KEYS = "issue_keys"
     EDIT_BUDGETS = "edit_budgets"
     EDIT_PRICES = "edit_prices"
+    CLOSE_MONTHS = "close_months"
     EDIT_TEAMS = "edit_teams"
     IMPORT_USAGE = "import_usage"
     RECONCILE = "reconcile"
@@ -32,6 +33,7 @@ _GRANTS: dict[Role, frozenset[Permission]] = {
             Permission.VIEW,
             Permission.EDIT_BUDGETS,
             Permission.EDIT_PRICES,
+            Permission.CLOSE_MONTHS,
             Permission.EDIT_CHANNELS,
             Permission.IMPORT_USAGE,
             Permission.RECONCILE,

@@ -175,21 +175,6 @@ def test_an_event_of_another_organization_is_not_found(tenant: Tenant, stranger:
     assert "canary" not in text(response)
 
 
-def test_the_unpriced_are_listed_with_reason_and_way_out(tenant: Tenant, owner: Client) -> None:
-    later = NOON + timedelta(hours=3)
-    settle(tenant, [at(NOON, model="house-model", provider="vllm"), at(later, model="house-model", provider="vllm")])
-    settle(tenant, [at(NOON, model="gpt-99")])
-    page = text(owner.get(f"/o/acme/unpriced?{DAY}"))
-    assert "house-model" in page
-    assert "gpt-99" in page
-    assert "The price list has no provider of this name." in page
-    assert "10 Nov 2026, 12:00:00" in page
-    assert "10 Nov 2026, 15:00:00" in page
-    assert "3,000" in page
-    assert re.search(r'data-label="Requests">3<', page)
-    assert "Everything has a price" in text(owner.get("/o/acme/unpriced?start=2026-01-01&end=2026-01-02"))
-
-
 def test_empty_lists_teach_the_next_step(tenant: Tenant, owner: Client) -> None:
     assert "No events yet" in text(owner.get("/o/acme/events"))
     settle(tenant, [at(NOON)])

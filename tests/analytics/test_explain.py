@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from analytics.explain import explain, reason_in_words
+from analytics.explain import explain
 from pricing.models import ListPrice
+from pricing.reasons import reason_in_words
 from pricing.rules import Rule, RuleKind
 from pricing.usage_buckets import BUCKETS
 from usage.models import UsageEvent

@@ -76,6 +76,7 @@ def demo(browser: Browser, product: Product, smtp: SmtpServer, slack: SlackServe
     owner = visitors.open()
     people.sign_in(owner, *login.groups())
     people.issue_token(owner, DEMO, "terraform")
+    people.preview_repricing(owner, DEMO, "New agreement")
     people.add_channel(owner, DEMO, "Slack", "Spend in Slack", url=slack.url)
     owner.get_by_role("button", name="Switch off Spend in Slack").click()
     people.upload_usage(owner, DEMO, "last-quarter.csv", usage_csv(datetime.now(UTC)))

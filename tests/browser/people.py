@@ -100,6 +100,13 @@ def issue_token(page: Page, org: str, name: str) -> None:
     expect(page.locator("#secret")).to_be_visible()
 
 
+def preview_repricing(page: Page, org: str, reason: str) -> None:
+    page.goto(f"/o/{org}/repricing/new")
+    page.get_by_label("Reason").fill(reason)
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_role("heading", name=reason)).to_be_visible()
+
+
 def revoke_key(page: Page, org: str, name: str) -> None:
     page.goto(f"/o/{org}/keys")
     page.get_by_role("link", name=f"Revoke {name}").click()

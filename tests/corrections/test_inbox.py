@@ -1,0 +1,123 @@
+"""The unpriced inbox: who used what, the nearest price, one click, and prices that arrive late by themselves."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.test import Client
+
+from corrections.late_prices import reprice_late
+from corrections.models import PriceWatch, RepriceRun, RunState
+from corrections.tasks import organizations_at_work
+from pricing.models import PriceRule
+from tenants.access import organization_scope
+from tenants.models import AuditEntry
+from tenants.roles import Role
+from tests.analytics.support import at, settle, signed_in, text
+from tests.corrections.support import assert_sums_agree, spent, work
+from tests.corrections.test_runs import CUSTOM
+from tests.factories import Tenant, make_member
+from tests.pricing.drafts import add_rule
+
+NANO_COST = 1200 * 100 + 300 * 25 + 250 * 400  # nano-USD of `payloads.event` at gpt-4.1-nano's prices
+NAME = "gpt-4.1-nano-preview"
+PATH = f"/o/acme/unpriced/price?provider=openai&model={NAME}"
+LIKE = {"like_provider": "openai", "like_model": "gpt-4.1-nano"}
+
+
+@pytest.fixture
+def usage(tenant: Tenant, prices: None, now: datetime) -> Tenant:
+    settle(tenant, [at(now - timedelta(hours=hour), model=NAME) for hour in (1, 2)])
+    settle(tenant, [at(now - timedelta(hours=3), model="house-model", provider="vllm")])
+    return tenant
+
+
+@pytest.fixture
+def owner(usage: Tenant) -> Client:
+    return signed_in(usage.owner)
+
+
+def counts(tenant: Tenant) -> tuple[int, int]:
+    with organization_scope(tenant.id):
+        return PriceRule.objects.count(), RepriceRun.objects.count()
+
+
+def test_the_inbox_says_who_used_what_and_what_it_is_like(usage: Tenant, owner: Client) -> None:
+    page = text(owner.get("/o/acme/unpriced"))
+    for said in (NAME, "house-model", "Price like gpt-4.1-nano", "No listed model is like it", usage.key.name):
+        assert said in page
+    assert "The price list has no provider of this name." in page
+
+
+def test_one_click_prices_and_backfills(usage: Tenant, owner: Client, now: datetime) -> None:
+    answer = owner.post(PATH, LIKE)
+    with organization_scope(usage.id):
+        run = RepriceRun.objects.get()
+        rule = PriceRule.objects.get()
+    assert answer["Location"] == f"/o/acme/repricing/{run.id}"
+    assert (run.state, run.events_booked) == (RunState.APPLIED, 2), "a small backlog is booked in the request"
+    assert (rule.kind, rule.model, rule.effective_from < now - timedelta(hours=1)) == ("custom", NAME, True)
+    assert (spent(usage, now).cost, spent(usage, now).unpriced_requests) == (2 * NANO_COST, 1)
+    assert NAME not in text(owner.get("/o/acme/unpriced"))
+    settle(usage, [at(now, model=NAME)])
+    assert spent(usage, now).cost == 3 * NANO_COST, "what comes later is priced as it comes"
+    assert_sums_agree(usage)
+
+
+def test_a_price_is_entered(usage: Tenant, owner: Client, now: datetime) -> None:
+    path = "/o/acme/unpriced/price?provider=vllm&model=house-model"
+    assert owner.post(path, {"unit_input": "a lot"}).status_code == 422
+    assert owner.post(path, {}).status_code == 422
+    assert counts(usage) == (0, 0)
+    assert owner.post(path, {"unit_input": "1", "unit_output": "2"}).status_code == 302
+    assert spent(usage, now).cost == 1500 * 1_000 + 250 * 2_000
+    assert_sums_agree(usage)
+
+
+def test_what_is_not_in_the_inbox_cannot_be_priced(usage: Tenant, owner: Client, stranger: Tenant) -> None:
+    assert owner.post(f"{PATH}-2", LIKE).status_code == 404
+    assert owner.get("/o/acme/unpriced/price").status_code == 404
+    assert owner.post(PATH, LIKE | {"like_model": "none"}).status_code == 302
+    for client, status in ((signed_in(make_member(usage, Role.VIEWER)), 403), (signed_in(stranger.owner), 404)):
+        assert client.post(PATH, LIKE).status_code == status
+        assert client.post(PATH, {"known": "1"}).status_code == status
+        assert client.get("/o/acme/unpriced/price?provider=vllm&model=house-model").status_code == status
+    assert signed_in(stranger.owner).get("/o/acme/unpriced").status_code == 404
+    assert "Price like" not in text(signed_in(make_member(usage, Role.MANAGER)).get("/o/acme/unpriced"))
+    assert counts(usage) == (0, 0)
+
+
+def test_everybody_is_told_when_all_is_priced(tenant: Tenant) -> None:
+    assert "Everything has a price" in text(signed_in(tenant.owner).get("/o/acme/unpriced"))
+
+
+def test_names_stay_text(tenant: Tenant, now: datetime) -> None:
+    settle(tenant, [at(now, model="</td><script>alert(1)</script>", provider="<b>x")])
+    page = text(signed_in(tenant.owner).get("/o/acme/unpriced"))
+    assert "<script>alert" not in page
+    assert "<b>x" not in page
+
+
+def test_a_price_that_arrives_late_is_booked_by_itself(usage: Tenant, now: datetime) -> None:
+    assert reprice_late(now) == []
+    add_rule(usage, now, **CUSTOM | {"model": NAME}, effective_from=now - timedelta(days=2))
+    assert reprice_late(now) == [], "the list is the same as before"
+    with organization_scope(usage.id):
+        PriceWatch.objects.update(catalog_version=-1)
+    (run,) = reprice_late(now)
+    assert organizations_at_work() == [usage.id]
+    work(usage, now)
+    assert reprice_late(now) == []
+    with organization_scope(usage.id):
+        done = RepriceRun.objects.get(id=run.id)
+        started = AuditEntry.objects.get(action="reprice_run.started")
+    assert (done.state, done.events_booked, done.started_by) == (RunState.APPLIED, 2, "costhub")
+    assert started.actor_type == "system"
+    assert spent(usage, now).unpriced_requests == 1
+    assert_sums_agree(usage)
+
+
+def test_the_page_offers_to_book_a_price_that_is_known_by_now(usage: Tenant, owner: Client, now: datetime) -> None:
+    add_rule(usage, now, **CUSTOM | {"model": NAME}, effective_from=datetime(2026, 1, 1, tzinfo=UTC))
+    assert "A price is known now" in text(owner.get("/o/acme/unpriced"))
+    owner.post(PATH, {"known": "1"})
+    assert spent(usage, now).unpriced_requests == 1
