@@ -18,7 +18,7 @@ GRACE_CHOICES = [(0, "None: it stops now"), (1, "1 hour"), (24, "1 day"), (72, "
 ROLE_WORDS = {
     Role.OWNER: "Owner: everything, including other owners",
     Role.ADMIN: "Admin: keys, teams, members, budgets, prices and settings",
-    Role.FINANCE: "Finance: budgets, prices and alert channels",
+    Role.FINANCE: "Finance: budgets, prices, closing months and alert channels",
     Role.MANAGER: "Manager: keys of their own teams",
     Role.VIEWER: "Viewer: sees spend, changes nothing",
 }
