@@ -20,20 +20,23 @@ PARTS = ("throughput", "memory", "scale")
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench")
-    parser.add_argument("parts", nargs="*", default=PARTS, choices=[*PARTS, []], help="which (all, about 15 minutes)")
+    parser.add_argument("parts", nargs="*", help=f"which of {', '.join(PARTS)} (all of them, about 20 minutes)")
     parser.add_argument("--events", type=int, default=100_000, help="events per throughput (100000)")
     parser.add_argument("--stored", type=int, default=scale.LARGE, help="events stored for scale (20 million)")
     given = parser.parse_args()
+    parts = given.parts or PARTS
+    if not set(parts) <= set(PARTS):
+        parser.error(f"the parts are {', '.join(PARTS)}")
     call_command("migrate", database="owner", verbosity=0)
     call_command("load_prices", verbosity=0)
     print(f"{os.cpu_count()} cores; fsync and synchronous_commit on", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        if "throughput" in given.parts:
+        if "throughput" in parts:
             throughput.measure(given.events, log)
-        if "memory" in given.parts:
+        if "memory" in parts:
             memory.measure(log)
-        if "scale" in given.parts:
+        if "scale" in parts:
             scale.measure(log, small=given.stored // 20, large=given.stored)
 
 
