@@ -1,4 +1,4 @@
-"""Adjustments over the API: what was booked after the events, and reporting refunds and corrections."""
+"""Adjustments over the API: what was booked after the events, and reporting what changed about them."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,14 +14,20 @@ from common.api import decode_cursor, encode_cursor, page_limit, page_of, proble
 from common.money import parse_usd, usd_to_nano
 from common.problems import Fault, invalid
 from common.strict import StrictCharField, StrictSerializer
+from corrections.models import STATUSES
 from corrections.reported import Item, adjustments_report
 from corrections.serializers import UsdField
 from pricing.serializers import StrictMomentField
+from pricing.usage_buckets import Buckets, UsageError, from_inclusive
 from tenants.api_base import TenantAPIView
+from tenants.serializers import StrictIntegerField
 from usage.models import Adjustment
 from usage.tables import ADJUSTMENT_KINDS
 
 BATCH_LIMIT = 1_000
+MOST_COUNT = 10**15  # as of an event's counts
+# What can be reported → the field that says it.
+KIND_FIELD = {"refund": "cost", "correction": "cost", "status": "status", "usage": "usage"}
 MOST_NANO = 10**18  # a billion USD
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -44,19 +50,59 @@ class DifferenceField(serializers.Field[int, Any, str, Any]):
 
 class ReportedKind(serializers.ChoiceField):
     def __init__(self, **options: Any) -> None:
-        super().__init__([("refund", "refund"), ("correction", "correction")], **options)
+        super().__init__([(kind, kind) for kind in KIND_FIELD], **options)
+
+
+class CountField(StrictIntegerField):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=0, max_value=MOST_COUNT, required=False, **options)
+
+
+class TotalsSerializer(StrictSerializer[Any]):
+    """Totals as in an event's `usage`: input includes cached and audio, output reasoning and audio. As `Buckets`."""
+
+    input_tokens = CountField(help_text="cached, written and audio ones included")
+    cache_read_input_tokens = CountField()
+    cache_write_input_tokens = CountField(help_text="kept for five minutes")
+    cache_write_1h_input_tokens = CountField()
+    output_tokens = CountField(help_text="reasoning and audio ones included")
+    reasoning_output_tokens = CountField()
+    input_audio_tokens = CountField()
+    output_audio_tokens = CountField()
+    images = CountField()
+    requests = CountField(help_text="1 if left out; everything else 0")
+    tool_calls = CountField()
+
+    def validate(self, attrs: Any) -> Buckets:
+        try:
+            return from_inclusive(**{"input_tokens": 0} | attrs)
+        except UsageError as error:
+            raise serializers.ValidationError({error.field: error.detail}, code="inconsistent") from error
 
 
 class ReportSerializer(StrictSerializer[Any]):
     id = serializers.RegexField(r"^[\x21-\x7e]{1,200}\Z", trim_whitespace=False, help_text="your own; reported once")
     event_time = StrictMomentField(help_text="the event's `time`")
     event_id = serializers.RegexField(r"^[\x21-\x7e]{1,200}\Z", trim_whitespace=False, help_text="the event's `id`")
-    kind = ReportedKind(help_text="a refund is negative; a correction has either sign")
-    cost = DifferenceField(help_text="the difference to the event's cost")
+    kind = ReportedKind(
+        help_text="`refund` and `correction` take a `cost`, `status` the new `status`, `usage` the new `usage`"
+    )
+    cost = DifferenceField(required=False, help_text="the difference to the event's cost; of a refund it is negative")
+    status = serializers.ChoiceField([(status, status) for status in STATUSES], required=False)
+    usage = TotalsSerializer(required=False, help_text="the event's counts from now on, not the difference")
     reason = StrictCharField(max_length=200)
 
     def validate(self, attrs: Any) -> Any:
-        if attrs["kind"] == "refund" and attrs["cost"] > 0:
+        kind = attrs["kind"]
+        wanted = KIND_FIELD[kind]
+        if wanted not in attrs:
+            raise serializers.ValidationError({wanted: f"is required for a {kind}"}, code="required")
+        others = {
+            name: f"does not belong to a {kind}" for name in KIND_FIELD.values() if name in attrs and name != wanted
+        }
+        if others:
+            raise serializers.ValidationError(others)
+        if kind == "refund" and attrs["cost"] > 0:
             raise serializers.ValidationError({"cost": "of a refund must be negative"})
         return attrs
 
@@ -78,10 +124,14 @@ class AdjustmentSerializer(serializers.Serializer[Adjustment]):
     team = serializers.CharField(source="team_id")
     provider = serializers.CharField()
     model = serializers.CharField()
+    status = serializers.CharField(help_text="the status it counts under")
     cost = UsdField()
     list_cost = UsdField()
     requests = serializers.IntegerField()
+    errors = serializers.IntegerField()
     unpriced_requests = serializers.IntegerField()
+    input_tokens = serializers.IntegerField()
+    output_tokens = serializers.IntegerField()
 
 
 ADJUSTMENT_PAGE = inline_serializer(
@@ -119,8 +169,13 @@ class AdjustmentsView(TenantAPIView):
 
     @extend_schema(
         operation_id="adjustments_report",
-        summary="Report refunds and corrections",
-        description="All of them or none. The same id with the same content is a duplicate, with other content 409.",
+        summary="Report refunds, and corrections of cost, status and counts",
+        description=(
+            "All of them or none, in their order. The same id with the same content is a duplicate, with other content"
+            " 409. A `status` moves everything the event counts to its new status. A `usage` is charged at the price in"
+            " force at the event's time and booked as the difference; refunds and corrections of the cost stay. Where"
+            " no price is known for it, the counts are corrected and the cost stays as it is."
+        ),
         request=ReportsSerializer,
         responses={200: REPORTED, **problems(400, 409, 415)},
     )

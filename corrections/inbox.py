@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from common.db import server_cursor
+from corrections.standing import PRICES_GIVEN
 
 
 class UnpricedName(NamedTuple):
@@ -36,12 +37,14 @@ class UnpricedModel:
 
 # Events without a price, less those that were repriced since. Their index is small: most usage is priced at once.
 _STILL_UNPRICED = (
-    "usage_event e CROSS JOIN LATERAL (SELECT coalesce(sum(a.unpriced_requests) FILTER (WHERE a.kind <> 'late'), 0)"
-    "  AS unpriced, count(*) FILTER (WHERE a.kind = 'reprice') - count(*) FILTER (WHERE a.kind = 'undo') AS priced"
+    "usage_event e CROSS JOIN LATERAL (SELECT"
+    "  coalesce(sum(a.unpriced_requests) FILTER (WHERE a.kind <> 'late'), 0) AS unpriced,"
+    "  coalesce(sum(a.input_tokens) FILTER (WHERE a.kind <> 'late'), 0) AS input_tokens,"
+    "  coalesce(sum(a.output_tokens) FILTER (WHERE a.kind <> 'late'), 0) AS output_tokens,"
+    f"  {PRICES_GIVEN} AS priced"
     "  FROM usage_adjustment a WHERE a.organization_id = e.organization_id AND a.event_time = e.time"
     "  AND a.event_id = e.event_id) AS booked"
-    " WHERE e.organization_id = %(organization)s AND e.cost IS NULL"
-    " AND CASE WHEN e.requests > 0 THEN e.requests + booked.unpriced > 0 ELSE booked.priced <= 0 END"
+    " WHERE e.organization_id = %(organization)s AND e.cost IS NULL AND booked.priced <= 0"
 )
 
 
@@ -62,8 +65,8 @@ def unpriced_models(organization_id: int) -> list[UnpricedModel]:
         cursor.execute(
             "SELECT reported_provider, reported_model, unpriced_reason, array_agg(DISTINCT service_tier),"
             " sum(e.requests + booked.unpriced),"
-            " sum(uncached_input + cache_read + cache_write_5m + cache_write_1h + input_audio),"
-            " sum(output + reasoning_output + output_audio), min(time), max(time),"
+            " sum(uncached_input + cache_read + cache_write_5m + cache_write_1h + input_audio + booked.input_tokens),"
+            " sum(output + reasoning_output + output_audio + booked.output_tokens), min(time), max(time),"
             " array_agg(DISTINCT team_id), array_agg(DISTINCT virtual_key_id)"
             f" FROM {_STILL_UNPRICED} GROUP BY 1, 2, 3 ORDER BY 5 DESC, 1, 2, 3",
             {"organization": organization_id},

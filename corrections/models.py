@@ -127,14 +127,22 @@ class PriceWatch(models.Model):
         return f"{self.organization_id} at {self.catalog_version}"
 
 
+STATUSES = ("ok", "error", "cancelled")
+
+
 class ReportedAdjustment(TenantModel):
-    """A refund or correction that a caller reported, under the caller's own id. Never updated, never deleted."""
+    """A refund or correction that a caller reported, under the caller's own id. Never updated, never deleted.
+
+    The last `status` and the last `usage` of an event, by id, are the ones that hold.
+    """
 
     external_id = models.CharField(max_length=200)
     event_time = models.DateTimeField()
     event_id = models.CharField(max_length=200)
     kind = models.CharField(max_length=10)
-    cost = models.BigIntegerField(help_text="difference in nano-USD")
+    cost = models.BigIntegerField(default=0, help_text="difference in nano-USD")
+    status = models.CharField(max_length=10, blank=True, help_text="that the event has from now on")
+    usage = models.JSONField(null=True, blank=True, help_text="counts by bucket that the event has from now on")
     reason = models.CharField(max_length=200)
     reported_by = models.CharField(max_length=254)
     created_at = models.DateTimeField(default=utc_now)
@@ -143,8 +151,18 @@ class ReportedAdjustment(TenantModel):
         constraints = [
             models.UniqueConstraint(fields=["organization", "external_id"], name="adjustment_is_reported_once"),
             models.CheckConstraint(
-                condition=Q(kind="refund", cost__lt=0) | Q(kind="correction") & ~Q(cost=0),
+                condition=Q(kind="refund", cost__lt=0, status="", usage__isnull=True)
+                | Q(kind="correction", status="", usage__isnull=True) & ~Q(cost=0)
+                | Q(kind="status", cost=0, status__in=STATUSES, usage__isnull=True)
+                | Q(kind="usage", cost=0, status="", usage__isnull=False),
                 name="adjustment_changes_something",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["organization", "event_time", "event_id", "kind", "-id"],
+                condition=Q(kind__in=("status", "usage")),
+                name="adjustment_holds",
             ),
         ]
 

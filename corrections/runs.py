@@ -15,7 +15,7 @@ from budgets.posting import post_corrections
 from corrections.models import AT_WORK, RepriceRun, RunState
 from corrections.preview import preview_add, preview_end
 from corrections.rerate import Change, Standing, difference
-from corrections.standing import Scope, standing_after
+from corrections.standing import Position, Scope, standing_after, statuses_of
 from pricing.book import Resolution
 from pricing.charge import charge
 from pricing.resolve import book_of
@@ -115,7 +115,7 @@ def _apply(run: RepriceRun, now: datetime) -> None:
 def _undo(run: RepriceRun, now: datetime) -> None:
     lock_organization(run.organization_id)
     found = _booked(run)
-    corrections = [_reverse(row) for row in found]
+    corrections = _reversed(run, found)
     _count_booked(run, corrections)
     why = Why("undo", f"Undone: {run.reason}"[:200], run.started_by, run.id)
     post_corrections(organization=run.organization, corrections=corrections, why=why, now=now)
@@ -166,13 +166,25 @@ def _rated(run: RepriceRun, found: Sequence[Standing]) -> list[_Rated]:
 
 def _correction(rated: _Rated) -> Correction:
     standing, price, change = rated
-    return Correction(standing.at, standing.event_id, change.deltas, price.price_id, price.rule_id)
+    return Correction(
+        standing.at, standing.event_id, change.deltas, price.price_id, price.rule_id, status=standing.status
+    )
 
 
-def _reverse(row: Adjustment) -> Correction:
+def _reversed(run: RepriceRun, rows: Sequence[Adjustment]) -> list[Correction]:
+    """The opposite of what was booked, under the status to which it may have been moved since."""
+    positions = [_position(row) for row in rows]
+    statuses = statuses_of(run.organization_id, positions)
+    return [
+        Correction(*position, {name: -int(getattr(row, name)) for name in MEASURES}, status=statuses.get(position))
+        for row, position in zip(rows, positions, strict=True)
+    ]
+
+
+def _position(row: Adjustment) -> Position:
     if row.event_time is None or row.event_id is None:
         raise LookupError(f"adjustment {row.id} of a repricing is about no event")
-    return Correction(row.event_time, row.event_id, {name: -int(getattr(row, name)) for name in MEASURES})
+    return row.event_time, row.event_id
 
 
 def _count_booked(run: RepriceRun, corrections: Sequence[Correction]) -> None:

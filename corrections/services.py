@@ -4,15 +4,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from common.ids import new_id
 from common.problems import Problem
-from corrections.models import AT_WORK, RepriceRun, RunState
+from corrections.models import AT_WORK, ReportedAdjustment, RepriceRun, RunState
 from corrections.runs import rewind
 from tenants.models import AccessToken, Organization, User
 from tenants.names import clean_name
 from tenants.services import actor_name, audit_record
+from usage.locks import lock_organization
+from usage.models import Adjustment
 
 Actor = User | AccessToken | None
 
@@ -84,14 +86,22 @@ def repricing_cancel(*, run: RepriceRun, actor: Actor, now: datetime) -> Reprice
 def repricing_undo(*, run: RepriceRun, actor: Actor, now: datetime) -> RepriceRun:
     """Books the reverse of exactly what the run has booked, also of one that is being applied or has failed at it.
 
-    Problem 409 for one that has booked nothing, or when a later run has priced the same usage since.
+    Problem 409 for one that has booked nothing, or when the same usage was priced since: by a later run, or because
+    its counts were corrected.
     """
     run = _locked(run)
+    # Whoever reports other counts has done so by now, or waits and finds the run being undone.
+    lock_organization(run.organization_id)
     if run.step not in (RunState.APPLYING, RunState.APPLIED):
         raise Problem("conflict", "Only what has been applied can be undone.")
     later = _overlapping(run).first()
     if later is not None:
         raise Problem("conflict", f'"{later.reason}" has priced the same usage since. Undo that first.')
+    if _recounted(run):
+        raise Problem(
+            "conflict",
+            "Usage that it priced was corrected since, and charged anew. Change the price and reprice instead.",
+        )
     return _go(run, RunState.UNDOING, "reprice_run.undo", actor, now)
 
 
@@ -137,6 +147,18 @@ def _overlapping(run: RepriceRun) -> QuerySet[RepriceRun]:
         if wanted := getattr(run, name):
             found = found.filter(Q(**{name: ""}) | Q(**{f"{name}__iexact": wanted}))
     return found
+
+
+def _recounted(run: RepriceRun) -> bool:
+    """Whether other counts were reported for an event after the run had priced it."""
+    priced = Adjustment.objects.filter(
+        organization_id=run.organization_id, event_time=OuterRef("event_time"), event_id=OuterRef("event_id"),
+        run_id=run.id, kind="reprice", id__lt=OuterRef("id"),
+    )  # fmt: skip
+    reported = ReportedAdjustment.objects.filter(
+        organization_id=run.organization_id, kind="usage", event_time__gte=run.starts_at, event_time__lt=run.ends_at
+    )
+    return reported.filter(Exists(priced)).exists()
 
 
 def scope_in_words(run: RepriceRun) -> str:

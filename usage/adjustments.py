@@ -41,6 +41,8 @@ class Correction:
     # The price that holds from now on, where it is another one.
     price_id: int | None = None
     rule_id: int | None = None
+    # What it counts under, where that is not the status the event came in with.
+    status: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,8 @@ def corrections_book(
     if not corrections:
         return {}
     rows = (
-        f"SELECT asked.*, {_of_event('e')} FROM asked JOIN usage_event e ON e.organization_id = %(organization)s"
+        f"SELECT {_ASKED_HEAD}, {_ASKED_MEASURES}, {_of_event('e')} FROM asked"
+        " JOIN usage_event e ON e.organization_id = %(organization)s"
         " AND e.time = asked.event_time AND e.event_id = asked.event_id"
     )
     return _book(organization_id, rows, _asked(corrections, why, organization_id, now), cut, len(corrections))
@@ -173,13 +176,13 @@ def _posting_column(column: str) -> str:
 
 
 _ASKED_HEAD = "asked.id, asked.booked_at, asked.event_time, asked.event_id, asked.price_id, asked.rule_id"
+_ASKED_MEASURES = ", ".join(f"asked.{name}" for name in MEASURES)
 
 
 def _of_event(alias: str) -> str:
-    return ", ".join(
-        f"coalesce({alias}.tags, '{{}}'::jsonb)" if column == "tags" else f"{alias}.{column}"
-        for column in POSTING_COLUMNS
-    )
+    """The dimensions of an event, under the status that was asked for."""
+    other = {"tags": f"coalesce({alias}.tags, '{{}}'::jsonb)", "status": f"coalesce(asked.status, {alias}.status)"}
+    return ", ".join(other.get(column, f"{alias}.{column}") for column in POSTING_COLUMNS)
 
 
 def _asked(
@@ -194,13 +197,14 @@ def _asked(
         "event_ids": [each.event_id for each in corrections],
         "prices": [each.price_id for each in corrections],
         "rules": [each.rule_id for each in corrections],
+        "statuses": [each.status for each in corrections],
         **{name: [each.deltas.get(name, 0) for each in corrections] for name in MEASURES},
     }
     arrays = ", ".join(f"%({name})s::bigint[]" for name in MEASURES)
     return (
         "asked AS (SELECT * FROM unnest(%(ids)s::bigint[], %(booked)s::timestamptz[], %(times)s::timestamptz[],"
-        f" %(event_ids)s::text[], %(prices)s::bigint[], %(rules)s::bigint[], {arrays})"
-        f" AS asked (id, booked_at, event_time, event_id, price_id, rule_id, {', '.join(MEASURES)}))"
+        f" %(event_ids)s::text[], %(prices)s::bigint[], %(rules)s::bigint[], %(statuses)s::text[],"
+        f" {arrays}) AS asked (id, booked_at, event_time, event_id, price_id, rule_id, status, {', '.join(MEASURES)}))"
     ), parameters
 
 

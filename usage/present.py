@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, Sum
 
 from usage.models import Adjustment, UsageEvent
 
 EventKey = tuple[datetime, str]  # time and id
+
+# Bookings that give an event a price. Corrected counts note theirs only where one is known.
+_PRICES = Q(kind="reprice") | Q(kind="usage") & (Q(price_id__isnull=False) | Q(rule_id__isnull=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,10 @@ def key_of(event: UsageEvent) -> EventKey:
 
 
 def _booked(organization_id: int, events: Collection[UsageEvent]) -> list[tuple[Any, ...]]:
-    """Sums of what was booked after the charge. The booking of a late event is its charge, in another month."""
+    """Sums of what was booked after the charge, and how many prices it got less those taken back.
+
+    The booking of a late event is its charge, in another month.
+    """
     times = [event.time for event in events]
     rows = (
         Adjustment.objects.filter(
@@ -45,21 +51,20 @@ def _booked(organization_id: int, events: Collection[UsageEvent]) -> list[tuple[
         )
         .exclude(kind="late")
         .values("event_time", "event_id")
-        .annotate(added=Sum("cost"), unpriced=Sum("unpriced_requests"), number=Count("id"))
-        .values_list("event_time", "event_id", "added", "unpriced", "number")
+        .annotate(
+            added=Sum("cost"),
+            priced=Count("id", filter=_PRICES) - Count("id", filter=Q(kind="undo")),
+            number=Count("id"),
+        )
+        .values_list("event_time", "event_id", "added", "priced", "number")
     )
-    return [(time, event_id, int(added), int(unpriced), number) for time, event_id, added, unpriced, number in rows]
+    return [(time, event_id, int(added), priced, number) for time, event_id, added, priced, number in rows]
 
 
 def _present(event: UsageEvent, booked: list[int] | None) -> Present:
     if booked is None:
         return Present(event.cost)
-    added, unpriced, number = booked
-    if event.cost is None and not _priced_since(event, added, unpriced):
+    added, priced, number = booked
+    if event.cost is None and priced <= 0:
         return Present(None, added, number)
     return Present((event.cost or 0) + added, added, number)
-
-
-def _priced_since(event: UsageEvent, added: int, unpriced: int) -> bool:
-    """A price that came later takes the requests off the unpriced ones; an event without requests shows it by cost."""
-    return event.requests + unpriced == 0 if event.requests else added != 0

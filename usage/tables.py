@@ -76,7 +76,7 @@ DETAIL_COLUMNS = (*(COLUMNS[dimension] for dimension in DETAIL), "tags")
 # The dimensions of a posting, in the order of the view.
 POSTING_COLUMNS = (*COLUMNS.values(), "trace_id", "tags")
 # Why a figure changed after the event.
-ADJUSTMENT_KINDS = ("late", "reprice", "correction", "refund", "reconciliation", "fee", "undo")
+ADJUSTMENT_KINDS = ("late", "reprice", "correction", "refund", "status", "usage", "reconciliation", "fee", "undo")
 
 EVENT_MEASURES = {
     "events": "1::bigint",
@@ -249,6 +249,7 @@ CREATE_VALUE = (
 
 # What changes a figure after the event: immutable differences, with the dimensions of what they correct. `booked_at`
 # says when it counts: at the event's own time, or now where the month of the event is closed.
+KIND_KNOWN = f"CONSTRAINT usage_adjustment_kind_known CHECK (kind IN ({', '.join(map(repr, ADJUSTMENT_KINDS))}))"
 CREATE_ADJUSTMENT = (
     "CREATE TABLE usage_adjustment (organization_id bigint NOT NULL, booked_at timestamptz NOT NULL,"
     " id bigint NOT NULL, kind text NOT NULL, reason text NOT NULL, actor text NOT NULL,"
@@ -257,10 +258,11 @@ CREATE_ADJUSTMENT = (
     f" {', '.join(f'{column} {_DETAIL_TYPES.get(column, TEXT)} NOT NULL' for column in POSTING_COLUMNS)},"
     f" {', '.join(f'{name} bigint NOT NULL' for name in MEASURES)},"
     " PRIMARY KEY (organization_id, booked_at, id),"
-    f" CONSTRAINT usage_adjustment_kind_known CHECK (kind IN ({', '.join(map(repr, ADJUSTMENT_KINDS))})),"
+    f" {KIND_KNOWN},"
     " CONSTRAINT usage_adjustment_event_is_whole CHECK ((event_time IS NULL) = (event_id IS NULL)))"
     " PARTITION BY RANGE (booked_at)"
 )
+RENEW_KIND_KNOWN = f"ALTER TABLE usage_adjustment DROP CONSTRAINT usage_adjustment_kind_known, ADD {KIND_KNOWN}"
 INDEX_ADJUSTMENT_EVENT = (
     "CREATE INDEX usage_adjustment_event ON usage_adjustment (organization_id, event_time, event_id)"
     " WHERE event_id IS NOT NULL"
