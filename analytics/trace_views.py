@@ -166,6 +166,7 @@ def trace(request: HttpRequest, access: Access) -> HttpResponse:
         "zone": zone.key,
         "first": found.first_at.astimezone(zone),
         "made": made,
+        "counted": f"in {found.events:,} event{'' if found.events == 1 else 's'}",
         "lines": [_line(line, event_path, zone) for line in made.lines],
         "shares": [{"share": share, "name": label_of("agent", share.agent)} for share in made.shares],
         "unread": max(0, int(found.events) - len(made.events)),

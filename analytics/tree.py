@@ -36,7 +36,8 @@ class Call:
 class Node:
     """A call, or a span that was named as a parent but is no call itself (`call` is None).
 
-    `cost` is its own, `total` with everything below, both in nano-USD. `retried`: it failed and was called again.
+    `cost` is its own, `total` with everything below, both in nano-USD; `unpriced` calls, itself and below, are in
+    neither. `retried`: it failed and was called again.
     """
 
     span_id: str
@@ -45,6 +46,7 @@ class Node:
     cost: int = 0
     total: int = 0
     calls: int = 0
+    unpriced: int = 0
     children: list["Node"] = field(default_factory=list)
 
     @property
@@ -86,6 +88,9 @@ def tree_of(calls: Iterable[Call]) -> list[Node]:
     for node in reversed(list(_walk(roots))):
         node.total = node.cost + sum(child.total for child in node.children)
         node.calls = (node.call is not None) + sum(child.calls for child in node.children)
+        node.unpriced = (node.call is not None and node.call.cost is None) + sum(
+            child.unpriced for child in node.children
+        )
     return sorted(roots, key=lambda node: (node.time, node.span_id))
 
 

@@ -212,9 +212,16 @@ def _labelled(
 ) -> dict[str, dict[str, Compared]]:
     """The sums by what callers added, where they did."""
     wanted = {name: str(dimension) for name, dimension in LABELLED.items() if used[dimension]}
+    found: dict[str, dict[str, Compared]] = {}
+    if not filters:
+        whole = selectors.labelled_by_each(
+            organization_id=organization_id, chosen=asked.range, dimensions=list(wanted.values())
+        )
+        found = {name: whole[wanted[name]] for name in wanted}
+        wanted = {}
     if asked.tag in tags:
         wanted[TAG] = TAG_PREFIX + asked.tag
-    found = {
+    found |= {
         name: selectors.labelled(
             organization_id=organization_id, chosen=asked.range, filters=filters, dimension=dimension
         )

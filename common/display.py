@@ -165,6 +165,11 @@ def clock(value: datetime | None) -> str:
     return MISSING if value is None else f"{value:%-d %b %Y, %H:%M:%S}"
 
 
+def clock_short(value: datetime | None) -> str:
+    """A moment of the last months to the minute, in the zone it comes in: "23 Nov, 19:00"."""
+    return MISSING if value is None else f"{value:%-d %b, %H:%M}"
+
+
 def seconds(length: int | None) -> str:
     """A length of time in its two largest units at most: "0 s", "42 s", "3 min 5 s", "2 h 10 min", "3 d 4 h"."""
     if length is None:

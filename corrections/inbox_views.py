@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
+from common.display import dollars
 from common.problems import Problem
 from corrections import wake
 from corrections.forms import PriceForm
@@ -146,5 +148,9 @@ def _named(ids: tuple[int, ...], names: dict[int, str]) -> str:
 def _says(price: ListPrice) -> str:
     """ "$0.10 in, $0.40 out per million"."""
     units: Units = price.units
-    parts = [f"${units[unit]} {word}" for unit, word in (("input", "in"), ("output", "out")) if units.get(unit)]
+    parts = [
+        f"{dollars(Decimal(units[unit]))} {word}"
+        for unit, word in (("input", "in"), ("output", "out"))
+        if units.get(unit)
+    ]
     return f"{', '.join(parts)} per million" if parts else ""

@@ -1,6 +1,6 @@
 """What an unpriced model can be priced like, and pricing it: a rule from its first use on, and a run that backfills."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -40,9 +40,9 @@ def suggestions(organization_id: int, now: datetime) -> list[Suggestion]:
     if not found:
         return []
     book = book_of(organization_id)
-    prices = {(price.model.provider_id, price.model.name): price for price in _listed(now)}
-    names = _by_provider(prices)
-    rows = []
+    listed = price_list(now, tier=STANDARD).exclude(units={})
+    names = _by_provider(listed.values_list("model__provider_id", "model__name"))
+    rows: list[tuple[UnpricedModel, Like | None, bool]] = []
     for usage in found:
         known = all(
             book.resolve(usage.provider, usage.model, tier, usage.last_seen).rate is not None for tier in usage.tiers
@@ -50,17 +50,16 @@ def suggestions(organization_id: int, now: datetime) -> list[Suggestion]:
         # A unit without a price is no unknown model: another model's prices would be a guess about this one.
         guess = usage.reason in (UNKNOWN_MODEL, UNKNOWN_PROVIDER) and not known
         like = most_like(*normalize(usage.provider, usage.model), names) if guess else None
-        rows.append(Suggestion(usage, prices[like] if like else None, known and ":" not in usage.reason))
-    return rows
+        rows.append((usage, like, known and ":" not in usage.reason))
+    # The list has thousands of prices, of which a page shows a few.
+    meant = listed.filter(model__name__in={like.model for _, like, _ in rows if like})
+    prices = {(price.model.provider_id, price.model.name): price for price in meant}
+    return [Suggestion(usage, prices[like] if like else None, known_now) for usage, like, known_now in rows]
 
 
-def _listed(now: datetime) -> list[ListPrice]:
-    return [price for price in price_list(now, tier=STANDARD) if price.units]
-
-
-def _by_provider(prices: Mapping[tuple[str, str], ListPrice]) -> dict[str, list[str]]:
+def _by_provider(listed: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     names: dict[str, list[str]] = {}
-    for provider, model in prices:
+    for provider, model in listed:
         names.setdefault(provider, []).append(model)
     return names
 

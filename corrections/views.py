@@ -92,7 +92,7 @@ def repricing(request: HttpRequest, access: Access, run_id: int) -> HttpResponse
         "zone": zone.key,
         "teams": team_parts(run),
         "models": model_parts(run),
-        "flips": [(flip, flip.period_start.astimezone(zone)) for flip in flipped_budgets(run)],
+        "flips": [(flip, flip.period_start.astimezone(zone).date()) for flip in flipped_budgets(run)],
         "may_edit": access.may(Permission.EDIT_PRICES),
         "actions": possible_actions(run),
     }
@@ -130,14 +130,15 @@ def possible_actions(run: RepriceRun) -> set[str]:
 
 
 def run_row(run: RepriceRun, zone: ZoneInfo) -> dict[str, Any]:
+    """What a page says of a run. Days are dates: templates turn an aware moment into UTC before they write its day."""
     # Where the preview stands, it says how many events a later step has to go through.
     total = run.events if run.previewed_at else None
     return {
         "run": run,
         "tone": TONES.get(RunState(run.state), ""),
         "scope": scope_in_words(run),
-        "first_day": run.starts_at.astimezone(zone),
-        "last_day": (run.ends_at - timedelta(microseconds=1)).astimezone(zone),
+        "first_day": run.starts_at.astimezone(zone).date(),
+        "last_day": (run.ends_at - timedelta(microseconds=1)).astimezone(zone).date(),
         "created_at": run.created_at.astimezone(zone),
         "total": total,
         "done": min(run.events_done, total) if total is not None else run.events_done,

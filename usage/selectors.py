@@ -107,6 +107,35 @@ def _spend(query: SpendQuery) -> list[SpendRow]:
         return [_row(query.group_by, row) for row in cursor.fetchall()]
 
 
+def spend_by_each(query: SpendQuery, dimensions: Sequence[str]) -> dict[str, list[SpendRow]]:
+    """The rows of a query without groups and filters, by each of the dimensions alone; one statement for all of them.
+
+    None of them may be a tag or kept by the day only.
+    """
+    home = query.home or _home(query.organization_id)
+    # Their sums are in the same tables and differ by the name of the dimension.
+    asked = Question(query.start, query.end, query.zone, query.interval, frozenset(dimensions[:1]), home)
+    parameters: dict[str, Any] = {"organization": query.organization_id, "dimensions": list(dimensions)}
+    parts = []
+    for number, span in enumerate(spans_of(asked)[1]):
+        within, bounds = _within(span, number)
+        parameters |= bounds
+        parts.append(
+            f"SELECT dimension, value, {_NAMES} FROM {span.table}"
+            f" WHERE organization_id = %(organization)s AND dimension = ANY(%(dimensions)s){within}"
+        )
+    found: dict[str, list[SpendRow]] = {dimension: [] for dimension in dimensions}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT dimension, NULL::timestamptz, value, {_SUMS} FROM ({' UNION ALL '.join(parts)}) AS part"
+            " GROUP BY dimension, value ORDER BY sum(cost) DESC, value",
+            parameters,
+        )
+        for dimension, *row in cursor.fetchall():
+            found[dimension].append(_row((dimension,), row))
+    return found
+
+
 def _home(organization_id: int) -> ZoneInfo:
     """The organization's zone, in whose days sums are kept."""
     return ZoneInfo(Organization.objects.values_list("timezone", flat=True).get(id=organization_id))

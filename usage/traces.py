@@ -106,4 +106,12 @@ def trace_events(trace: Trace) -> list[UsageEvent]:
         time__gte=trace.first_at,
         time__lte=trace.last_at,
     )
-    return list(found.order_by("time", "event_id")[:MAX_CALLS])
+    return list(found.only(*_OF_CALLS).order_by("time", "event_id")[:MAX_CALLS])
+
+
+# A trace has thousands of calls; what they were tagged with and priced by is no part of its tree.
+_OF_CALLS = (
+    "time", "event_id", "span_id", "parent_span_id", "provider", "model", "agent", "status", "cost", "requests",
+    "latency_ms", "uncached_input", "cache_read", "cache_write_5m", "cache_write_1h", "input_audio", "output",
+    "reasoning_output", "output_audio",
+)  # fmt: skip

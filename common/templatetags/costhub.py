@@ -93,6 +93,11 @@ def clock(moment: datetime | None) -> str:
 
 
 @register.filter
+def clock_short(moment: datetime | None) -> str:
+    return display.clock_short(moment or None)
+
+
+@register.filter
 def seconds(length: object) -> str:
     return display.seconds(length if isinstance(length, int) else None)
 

@@ -1,6 +1,7 @@
 """Trees of traces: every call once, sums that add up, whatever the spans are called."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -73,6 +74,8 @@ def test_every_call_stands_once_and_roots_add_up(spans: list[tuple[str, str]]) -
     assert sorted(line.node.call.id for line in printed if line.node.call) == sorted(each.id for each in calls)
     assert sum(root.total for root in roots) == sum(each.cost or 0 for each in calls)
     assert sum(root.calls for root in roots) == len(calls)
+    unknown = tree_of([replace(each, cost=None) if each.cost in {0, 3} else each for each in calls])
+    assert sum(root.unpriced for root in unknown) == sum(each.cost in {0, 3} for each in calls)
     assert [line.opens for line in printed] == [bool(line.node.children) for line in printed]
     assert sum(line.closes for line in printed) == sum(line.opens for line in printed), "what is opened is closed"
 

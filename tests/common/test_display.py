@@ -209,4 +209,7 @@ def test_lengths_of_time(length: int | None, text: str) -> None:
 
 
 def test_a_clock_reads_in_the_zone_it_comes_in() -> None:
-    assert display.clock(NOW.astimezone(ZoneInfo("Asia/Kolkata"))) == "24 Nov 2026, 00:30:00"
+    in_kolkata = NOW.astimezone(ZoneInfo("Asia/Kolkata"))
+    assert display.clock(in_kolkata) == "24 Nov 2026, 00:30:00"
+    assert display.clock_short(in_kolkata) == "24 Nov, 00:30"
+    assert display.clock_short(None) == "—"

@@ -3,12 +3,14 @@
 from datetime import datetime, timedelta
 from io import StringIO
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from corrections.models import RepriceRun, RunState
 from tenants.access import organization_scope
+from tenants.models import Organization
 from tenants.roles import Role
 from tests.analytics.support import at, settle, signed_in, text
 from tests.budgets.support import Caller, make_budget
@@ -57,6 +59,17 @@ def test_preview_apply_and_undo_on_the_page(usage: Tenant, now: datetime) -> Non
     work(usage, now)
     assert spent(usage, now).cost == before
     assert "Half" in text(client.get("/o/acme/repricing"))
+
+
+def test_days_are_those_of_the_organization(usage: Tenant, now: datetime) -> None:
+    """Midnight of New York is four or five hours of the next day in UTC."""
+    Organization.objects.filter(id=usage.id).update(timezone="America/New_York")
+    day = now.astimezone(ZoneInfo("America/New_York")).date()
+    client = signed_in(usage.owner)
+    answer = client.post("/o/acme/repricing/new", form(now, first_day=day - timedelta(days=2), last_day=day))
+    said = f"{day - timedelta(days=2):%-d %b %Y} to {day:%-d %b %Y}"
+    assert said in text(client.get(answer["Location"]))
+    assert said in text(client.get("/o/acme/repricing"))
 
 
 def test_a_form_that_makes_no_sense_starts_nothing(usage: Tenant, now: datetime) -> None:

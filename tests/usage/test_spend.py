@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,7 +23,7 @@ from usage.dimensions import COLUMNS
 from usage.models import Adjustment, UsageEvent
 from usage.questions import Dimension, Interval
 from usage.rollup import HOUR, QUARTER, bucket_size
-from usage.selectors import SpendQuery, spend
+from usage.selectors import SpendQuery, spend, spend_by_each
 from usage.verify import differences
 
 pytestmark = pytest.mark.usefixtures("price_list")
@@ -122,11 +122,16 @@ def whole_days(tenant: Tenant, chosen: tuple[datetime, datetime]) -> tuple[datet
     return local_midnight(first, zone), local_midnight(last + timedelta(days=1), zone)
 
 
+def chosen_grain(tenant: Tenant, chosen: tuple[datetime, datetime]) -> tuple[datetime, datetime]:
+    """The range, cut to the buckets of the organization's sums."""
+    grain = bucket_size(ZoneInfo(tenant.organization.timezone), FIRST)
+    start = chosen[0] - (chosen[0] - FIRST) % grain
+    return start, max(chosen[1] - (chosen[1] - FIRST) % grain, start + HOUR)
+
+
 def questions(tenant: Tenant, chosen: tuple[datetime, datetime], filtered: str) -> Iterable[SpendQuery]:
     home = ZoneInfo(tenant.organization.timezone)
-    grain = bucket_size(home, FIRST)
-    start = chosen[0] - (chosen[0] - FIRST) % grain
-    end = max(chosen[1] - (chosen[1] - FIRST) % grain, start + HOUR)
+    start, end = chosen_grain(tenant, chosen)
     days = whole_days(tenant, chosen)
     filters = {filtered: VALUES[filtered]}
     for name in ALONE:
@@ -157,6 +162,9 @@ def test_every_answer_is_the_sum_of_what_was_reported(db: None, zone: str) -> No
                 rows = postings(tenant)
                 for query in questions(tenant, chosen, filtered):
                     assert answered(query) == expected(query, rows), query
+                whole = SpendQuery(tenant.id, *chosen_grain(tenant, chosen))
+                apart = {name: spend(replace(whole, group_by=(name,))) for name in ("customer", "model")}
+                assert spend_by_each(whole, list(apart)) == apart
             transaction.set_rollback(True)
 
     compare()
