@@ -128,7 +128,7 @@ class AdjustmentSerializer(serializers.Serializer[Adjustment]):
     cost = UsdField()
     list_cost = UsdField()
     requests = serializers.IntegerField()
-    errors = serializers.IntegerField()
+    errors = serializers.IntegerField()  # type: ignore[assignment]
     unpriced_requests = serializers.IntegerField()
     input_tokens = serializers.IntegerField()
     output_tokens = serializers.IntegerField()

@@ -8,7 +8,10 @@ from django.test import Client
 from corrections.late_prices import reprice_late
 from corrections.models import PriceWatch, RepriceRun, RunState
 from corrections.tasks import organizations_at_work
+from pricing.catalog import catalog_load
 from pricing.models import PriceRule
+from pricing.price_source import SourceModel, SourcePeriod, SourceProvider, read_source
+from pricing.terms import Terms
 from tenants.access import organization_scope
 from tenants.models import AuditEntry
 from tenants.roles import Role
@@ -113,6 +116,24 @@ def test_a_price_that_arrives_late_is_booked_by_itself(usage: Tenant, now: datet
     assert (done.state, done.events_booked, done.started_by) == (RunState.APPLIED, 2, "costhub")
     assert started.actor_type == "system"
     assert spent(usage, now).unpriced_requests == 1
+    assert_sums_agree(usage)
+
+
+def test_a_newer_list_that_knows_the_model_books_its_price(usage: Tenant, now: datetime) -> None:
+    assert reprice_late(now) == []
+    terms = Terms(units={"input": "1", "output": "2"})
+    period = SourcePeriod(now - timedelta(days=9), True, terms)
+    model = SourceModel("house-model", {"equals": "house-model"}, {"standard": (period,)})
+    provider = SourceProvider("vllm", "vLLM", "https://vllm.example/prices", (), (model,))
+    report = catalog_load(source=[*read_source(), provider], now=now, source_version="newer")
+    assert (report.models_added, report.prices_added) == (1, 1)
+    (run,) = reprice_late(now)
+    work(usage, now)
+    with organization_scope(usage.id):
+        done = RepriceRun.objects.get(id=run.id)
+    assert (done.state, done.events_booked, int(done.cost_booked)) == (RunState.APPLIED, 1, 1500 * 1000 + 250 * 2000)
+    assert spent(usage, now).unpriced_requests == 2, "the list still does not know the others"
+    assert reprice_late(now) == []
     assert_sums_agree(usage)
 
 
