@@ -9,8 +9,8 @@ import pytest
 from tests.product import CHECKOUT, Product
 
 SCOPES = (
-    "usage:write,usage:read,budgets:read,budgets:write,keys:read,keys:write,alerts:read,alerts:write,org:read,org:write,"
-    "reconciliation:read,reconciliation:write"
+    "usage:write,usage:read,budgets:read,budgets:write,keys:read,keys:write,prices:read,prices:write,alerts:read,"
+    "alerts:write,org:read,org:write,reconciliation:read,reconciliation:write"
 )
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
