@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 from analytics import palette
 from analytics.charts import Chart, SpendPoint, spend_over_time
@@ -153,24 +154,34 @@ class _Page:
 
     def breakdown(self, name: str, parts: list[Part], labelled: Labelled) -> Breakdown:
         if name == "team":
-            rows = self._tree(parts)
+            tree = self._tree(parts)
+            number = len(tree)
+            shown = tree[: self._most(name, number)]
         else:
-            rows = self._rows(name, labelled[name] if name in labelled else grouped(parts, _VALUES[name]))
-        shown = rows if self._asked.show == name or len(rows) <= TOP_ROWS + 1 else rows[:TOP_ROWS]
+            groups = labelled[name] if name in labelled else grouped(parts, _VALUES[name])
+            number = len(groups)
+            shown = self._rows(name, groups, self._most(name, number))
         return Breakdown(
             name=name,
             title=f"By tag {self._asked.tag}" if name == TAG else f"By {name}",
             rows=shown,
-            hidden=len(rows) - len(shown),
+            hidden=number - len(shown),
             all_url=self.url(show=name),
-            fewer_url=self.url(show=None) if self._asked.show == name and len(rows) > TOP_ROWS + 1 else "",
+            fewer_url=self.url(show=None) if self._asked.show == name and number > TOP_ROWS + 1 else "",
         )
 
-    def _rows(self, name: str, groups: Mapping[str, Compared]) -> list[Row]:
-        labels = {value: self._labels(name)(value) for value in groups}
+    def _most(self, name: str, number: int) -> int:
+        """How many of so many rows are shown; one is not hidden alone."""
+        return number if self._asked.show == name or number <= TOP_ROWS + 1 else TOP_ROWS
+
+    def _rows(self, name: str, groups: Mapping[str, Compared], most: int) -> list[Row]:
+        """The first rows; colours are those that the values have among all."""
+        label = self._labels(name)
+        labels = {value: label(value) for value in groups}
         drawn = palette.styles(name, labels.values())
         return [
-            self._row(name, value, labels[value], compared, drawn[labels[value]]) for value, compared in groups.items()
+            self._row(name, value, labels[value], compared, drawn[labels[value]])
+            for value, compared in islice(groups.items(), most)
         ]
 
     def _tree(self, parts: list[Part]) -> list[Row]:

@@ -1,7 +1,8 @@
 """Closing months: their figures, what to look at before, the sign-off, and what happens to usage that comes after."""
 
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages
@@ -84,11 +85,17 @@ def _closed(request: HttpRequest, access: Access, form: SignOffForm, now: dateti
 
 def _row(month: Month, access: Access, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
     state, tone = ("Closed", "good") if month.closed else ("Ended", "warn") if month.period.end <= now else ("Open", "")
+    last = month.period.end - timedelta(microseconds=1)
     middle = month.period.start + (month.period.end - month.period.start) / 2
     return {
         "month": month,
         "name": name_of(month.period, access.organization),
         "title": f"{middle.astimezone(zone):%B %Y}",
+        "days": urlencode({"start": _day(month.period.start, zone), "end": _day(min(last, now), zone)}),
         "state": state,
         "tone": tone,
     }
+
+
+def _day(moment: datetime, zone: ZoneInfo) -> date:
+    return moment.astimezone(zone).date()

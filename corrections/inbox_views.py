@@ -148,9 +148,6 @@ def _named(ids: tuple[int, ...], names: dict[int, str]) -> str:
 def _says(price: ListPrice) -> str:
     """ "$0.10 in, $0.40 out per million"."""
     units: Units = price.units
-    parts = [
-        f"{dollars(Decimal(units[unit]))} {word}"
-        for unit, word in (("input", "in"), ("output", "out"))
-        if units.get(unit)
-    ]
+    named = [(units.get(unit), word) for unit, word in (("input", "in"), ("output", "out"))]
+    parts = [f"{dollars(Decimal(amount))} {word}" for amount, word in named if amount]
     return f"{', '.join(parts)} per million" if parts else ""

@@ -149,6 +149,7 @@ def test_the_page_signs_off(usage: Tenant) -> None:
     client = signed_in(usage.owner)
     page = text(client.get("/o/acme/closing"))
     assert "Next: September 2026" in page
+    assert "start=2026-09-01&amp;end=2026-09-30" in page, "a month leads to what it is made of"
     assert sign(client, OCTOBER) == 422
     assert sign(client, SEPTEMBER, note="x" * 501) == 422
     assert closed_months(usage) == []
