@@ -29,7 +29,8 @@ SMALL, LARGE = 1_000_000, 20_000_000
 DAYS = 90
 # The organization that is asked holds this share of all events; the others share the rest.
 SHARE = 4
-KEYS, TEAMS, CUSTOMERS = 20, 8, 50
+# How many keys, teams, customers and models tell usage apart: of the one that is asked, and of each of the others.
+LARGE_BREADTH, SMALL_BREADTH = (20, 8, 50, len(MODELS)), (2, 2, 3, 2)
 SETTLED = 30_000
 ASKED = 40
 _QUESTIONS = tuple((days, group) for days in (30, 90) for group in ("model", "team"))
@@ -62,14 +63,17 @@ def _grow(tenants: list[Tenant], stored: int, wanted: int) -> None:
         of_all = 1 / SHARE if tenant is tenants[0] else (1 - 1 / SHARE) / (len(tenants) - 1)
         first, last = int(stored * of_all), int(wanted * of_all)
         with organization_scope(tenant.id), connection.cursor() as cursor:
-            cursor.execute(_EVENTS, _parameters(tenant, first, last, now))
+            breadth = LARGE_BREADTH if tenant is tenants[0] else SMALL_BREADTH
+            cursor.execute(_EVENTS, _parameters(tenant, first, last, now, breadth))
             rebuild(tenant.id)
     with connections["owner"].cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")  # what autovacuum would have done by now
 
 
-def _parameters(tenant: Tenant, first: int, last: int, now: datetime) -> dict[str, Any]:
-    return {
+def _parameters(
+    tenant: Tenant, first: int, last: int, now: datetime, breadth: tuple[int, int, int, int]
+) -> dict[str, Any]:
+    return dict(zip(("keys", "teams", "customers", "kinds"), breadth, strict=True)) | {
         "organization": tenant.id,
         "team": tenant.team.id,
         "key": tenant.key.id,
@@ -83,19 +87,19 @@ def _parameters(tenant: Tenant, first: int, last: int, now: datetime) -> dict[st
     }
 
 
-_EVENTS = f"""
+_EVENTS = """
 INSERT INTO usage_event (organization_id, time, event_id, received_at, team_id, virtual_key_id, provider, model,
     reported_provider, reported_model, operation, service_tier, status, cache, latency_ms, uncached_input, cache_read,
     cache_write_5m, cache_write_1h, output, reasoning_output, input_audio, output_audio, images, requests, list_cost,
     cost, unpriced_reason, usage_source, customer, feature, agent, end_user, trace_id, span_id, parent_span_id,
     session, authorization_id, tags)
 SELECT %(organization)s, %(start)s + %(step)s * (n - %(first)s), %(run)s || '-' || n,
-    %(start)s + %(step)s * (n - %(first)s), %(team)s + n %% {TEAMS}, %(key)s + n %% {KEYS},
-    (%(providers)s::text[])[1 + n %% {len(MODELS)}], (%(models)s::text[])[1 + n %% {len(MODELS)}],
-    (%(providers)s::text[])[1 + n %% {len(MODELS)}], (%(models)s::text[])[1 + n %% {len(MODELS)}], 'chat', 'standard',
+    %(start)s + %(step)s * (n - %(first)s), %(team)s + n %% %(teams)s, %(key)s + n %% %(keys)s,
+    (%(providers)s::text[])[1 + n %% %(kinds)s], (%(models)s::text[])[1 + n %% %(kinds)s],
+    (%(providers)s::text[])[1 + n %% %(kinds)s], (%(models)s::text[])[1 + n %% %(kinds)s], 'chat', 'standard',
     CASE WHEN n %% 50 = 0 THEN 'error' ELSE 'ok' END, 'miss', 800, 1000 + n %% 977, n %% 311, 0, 0, 200 + n %% 151, 0,
-    0, 0, 0, 1, 100000 + n %% 99991, 100000 + n %% 99991, '', 'provider', 'customer-' || n %% {CUSTOMERS},
-    (ARRAY['chat', 'search', 'summary'])[1 + n %% 3], '', '', '', '', '', '', '', '{{"env": "prod"}}'
+    0, 0, 0, 1, 100000 + n %% 99991, 100000 + n %% 99991, '', 'provider', 'customer-' || n %% %(customers)s,
+    (ARRAY['chat', 'search', 'summary'])[1 + n %% 3], '', '', '', '', '', '', '', '{"env": "prod"}'
 FROM generate_series(%(first)s, %(last)s) AS n
 """
 
