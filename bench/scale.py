@@ -106,9 +106,9 @@ FROM generate_series(%(first)s, %(last)s) AS n
 
 def _settling(tenant: Tenant) -> float:
     """Microseconds that this process and the database take to settle an event of live traffic."""
-    now = datetime.now(UTC)
     best = float("inf")
     for seed in range(3):
+        now = datetime.now(UTC)
         for body in bodies(events=SETTLED, batch=BATCH, seed=seed):
             decoded = native.decode(native.JSON, body, limit=BATCH)
             _, reported = parse_events(decoded.events, pointers=decoded.pointers, now=now, clean=decoded.clean)
