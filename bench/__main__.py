@@ -20,7 +20,7 @@ PARTS = ("throughput", "memory", "scale")
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench")
-    parser.add_argument("parts", nargs="*", help=f"which of {', '.join(PARTS)} (all of them, about 20 minutes)")
+    parser.add_argument("parts", nargs="*", help=f"which of {', '.join(PARTS)} (all of them, half an hour)")
     parser.add_argument("--events", type=int, default=100_000, help="events per throughput (100000)")
     parser.add_argument("--stored", type=int, default=scale.LARGE, help="events stored for scale (20 million)")
     given = parser.parse_args()
