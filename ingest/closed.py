@@ -6,7 +6,7 @@ from datetime import datetime
 
 from common.problems import Fault, Problem
 from tenants.access import organization_scope
-from usage.closing import refused_before
+from usage.closing import NEVER, refused_before
 from usage.records import Reported
 
 # A month that was closed this recently may still take an event; it then counts in the open month.
@@ -21,6 +21,8 @@ class _Process:
 def refuse_closed(organization_id: int, events: Sequence[Reported], pointers: Sequence[str]) -> None:
     """Problem 422 with a fault `period_closed` for every event of a month that takes none any more."""
     before = _refused_before(organization_id)
+    if before == NEVER:
+        return  # as in nearly every organization: nothing to look at each event for
     faults = [
         Fault(f"{pointer}/time", "period_closed", f"is in a closed month: usage before {before.isoformat()} is refused")
         for event, pointer in zip(events, pointers, strict=True)
