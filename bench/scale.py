@@ -2,8 +2,10 @@
 
 import http.client
 import json
+import os
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -59,13 +61,20 @@ def _grow(tenants: list[Tenant], stored: int, wanted: int) -> None:
     """Events straight into the table, and every sum made of them as `verify_rollups --repair` does."""
     now = datetime.now(UTC).replace(microsecond=0)
     make_partitions(now - timedelta(days=day) for day in range(0, DAYS + 31, 20))
-    for tenant in tenants:
+
+    def fill(tenant: Tenant) -> None:
         of_all = 1 / SHARE if tenant is tenants[0] else (1 - 1 / SHARE) / (len(tenants) - 1)
         first, last = int(stored * of_all), int(wanted * of_all)
-        with organization_scope(tenant.id), connection.cursor() as cursor:
-            breadth = LARGE_BREADTH if tenant is tenants[0] else SMALL_BREADTH
-            cursor.execute(_EVENTS, _parameters(tenant, first, last, now, breadth))
-            rebuild(tenant.id)
+        try:
+            with organization_scope(tenant.id), connection.cursor() as cursor:
+                breadth = LARGE_BREADTH if tenant is tenants[0] else SMALL_BREADTH
+                cursor.execute(_EVENTS, _parameters(tenant, first, last, now, breadth))
+                rebuild(tenant.id)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(fill, tenants))
     with connections["owner"].cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")  # what autovacuum would have done by now
 

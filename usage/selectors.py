@@ -67,18 +67,22 @@ class SpendQuery:
         return frozenset((*self.group_by, *self.filters))
 
 
-def spend(query: SpendQuery) -> list[SpendRow]:
+class TooManyRowsError(Exception):
+    """The answer has more rows than the caller takes."""
+
+
+def spend(query: SpendQuery, *, at_most: int | None = None) -> list[SpendRow]:
     """The rows of a query, by interval and then by cost, highest first.
 
-    UnanswerableError when the sums that are kept cannot answer it exactly (`usage.questions`). Grouped by a tag, what
-    does not have it stands under "".
+    UnanswerableError when the sums that are kept cannot answer it exactly (`usage.questions`), TooManyRowsError when
+    there are more rows than `at_most`. Grouped by a tag, what does not have it stands under "".
     """
-    rows = _spend(query)
+    rows = _spend(query, at_most=at_most)
     only_tag = len(query.used) == 1 and len(query.group_by) == 1 and query.group_by[0].startswith(TAG_PREFIX)
     return _with_untagged(query, rows) if only_tag and not query.filters else rows
 
 
-def _spend(query: SpendQuery) -> list[SpendRow]:
+def _spend(query: SpendQuery, *, at_most: int | None = None) -> list[SpendRow]:
     home = query.home or _home(query.organization_id)
     source, spans = spans_of(Question(query.start, query.end, query.zone, query.interval, query.used, home))
     parameters: dict[str, Any] = {"organization": query.organization_id, "zone": query.zone.key}
@@ -101,10 +105,13 @@ def _spend(query: SpendQuery) -> list[SpendRow]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT start{named}, {_SUMS} FROM ({' UNION ALL '.join(parts)}) AS part GROUP BY {positions}"
-            f" ORDER BY 1, sum(cost) DESC, {positions}",
+            f" ORDER BY 1, sum(cost) DESC, {positions}{'' if at_most is None else f' LIMIT {at_most + 1}'}",
             parameters,
         )
-        return [_row(query.group_by, row) for row in cursor.fetchall()]
+        rows = cursor.fetchall()
+    if at_most is not None and len(rows) > at_most:
+        raise TooManyRowsError
+    return [_row(query.group_by, row) for row in rows]
 
 
 def spend_by_each(query: SpendQuery, dimensions: Sequence[str]) -> dict[str, list[SpendRow]]:

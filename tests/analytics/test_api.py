@@ -304,7 +304,7 @@ def test_an_answer_is_whole_or_refused(
     use(tenant, event(), event(model="gpt-4.1-mini"))
     monkeypatch.setattr(api, "MAX_ROWS", 1)
     assert call("GET", "spend?group_by=model").pointers == ["/group_by"]
-    assert call("GET", "spend?interval=day").pointers == ["/group_by"]
+    assert call("GET", "spend?group_by=model&interval=day").pointers == ["/group_by"]
     assert call("GET", "spend").status == 200
 
 
