@@ -1,23 +1,83 @@
-"""Budgets and their ledger."""
+"""Budgets, the limits they had, what happens at parts of them, and their ledger."""
 
 from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.timezone import now as utc_now
 
 from common.models import TenantModel, tenant_key
-from common.periods import WEEKDAYS, PeriodKind
+from common.periods import WEEKDAYS
 from tenants.models import Organization, Team, VirtualKey
 
 MAX_LIMIT = 10**9 * 10**9  # one billion USD, in nano-USD
+# Calendar periods (`common.periods`), the last N local days, and everything from the first day on.
+WINDOW_KINDS = ("hour", "day", "week", "month", "quarter", "year", "rolling", "total")
 
 
 class Scope(models.TextChoices):
     ORGANIZATION = "organization", "Organization"
     TEAM = "team", "Team"
     VIRTUAL_KEY = "virtual_key", "Virtual key"
+    CUSTOMER = "customer", "Customer"
+    FEATURE = "feature", "Feature"
+    AGENT = "agent", "Agent"
+    USER = "user", "User"
+    MODEL = "model", "Model"
+    TAG = "tag", "Tag"
+
+
+# What a caller's own word names, in the whole organization or in one team and those below it.
+VALUE_SCOPES = (Scope.CUSTOMER, Scope.FEATURE, Scope.AGENT, Scope.USER, Scope.MODEL, Scope.TAG)
+
+
+class Unit(models.TextChoices):
+    """What is counted: nano-USD, tokens (input and output, each with all that belongs to it), or requests."""
+
+    COST = "cost", "Cost"
+    TOKENS = "tokens", "Tokens"
+    REQUESTS = "requests", "Requests"
+
+
+class Enforcement(models.TextChoices):
+    """NONE only counts; SOFT tells and refuses nothing; HARD refuses what does not fit."""
+
+    NONE = "none", "Count only"
+    SOFT = "soft", "Alert"
+    HARD = "hard", "Block"
+
+
+class WhenUnavailable(models.TextChoices):
+    """What an authorization is answered while the counters cannot be asked."""
+
+    OPEN = "open", "Allow, for a while"
+    CLOSED = "closed", "Refuse"
+
+
+class UnpricedPolicy(models.TextChoices):
+    """What becomes of a call of a model whose price is not known."""
+
+    ALLOW = "allow", "Allow, hold nothing"
+    ESTIMATE = "estimate", "Hold the dearest known price of the provider"
+    BLOCK = "block", "Refuse"
+
+
+class AbandonedPolicy(models.TextChoices):
+    """What a reservation is charged that nobody committed or released before its lease ended."""
+
+    INPUT = "input", "The input's cost"
+    FULL = "full", "All that was held"
+    NOTHING = "nothing", "Nothing"
+
+
+class Action(models.TextChoices):
+    """What happens to calls from a part of the limit on."""
+
+    THROTTLE = "throttle", "Throttle"
+    DEGRADE = "degrade", "Suggest a cheaper model"
+    APPROVE = "approve", "Ask for approval"
+    BLOCK = "block", "Block"
 
 
 class BudgetQuerySet(models.QuerySet["Budget"]):
@@ -35,14 +95,40 @@ class Budget(TenantModel):
 
     name = models.CharField(max_length=100)
     scope_type = models.CharField(max_length=20, choices=Scope.choices)
+    # The team it limits; of a value scope the team it looks at, with those below it (null: the whole organization).
     team = tenant_key("tenants.Team", null=True, blank=True)
     virtual_key = tenant_key("tenants.VirtualKey", null=True, blank=True)
-    limit = models.BigIntegerField(help_text="nano-USD per period")
-    period = models.CharField(max_length=10, choices=[(kind.value, kind.value.capitalize()) for kind in PeriodKind])
+    # What a value scope limits, such as the customer "acme" or the model "gpt-4o" (canonical); of a tag its value.
+    value = models.CharField(max_length=200, blank=True, default="")
+    tag_name = models.CharField(max_length=40, blank=True, default="")
+    unit = models.CharField(max_length=10, choices=Unit.choices, default=Unit.COST)
+    # The base limit now in force; `BudgetLimit` keeps what it was and what was added to it for a while.
+    limit = models.BigIntegerField(help_text="nano-USD, tokens or requests per period")
+    period = models.CharField(max_length=10, choices=[(kind, kind.capitalize()) for kind in WINDOW_KINDS])
     timezone = models.CharField(max_length=64)
     week_start = models.CharField(max_length=9, choices=[(day, day.capitalize()) for day in WEEKDAYS], default="monday")
-    # Percent of the limit, ascending; each fires once per period.
+    # For quarters and years: the month (1 to 12) in which the fiscal year begins.
+    fiscal_year_start_month = models.PositiveSmallIntegerField(default=1)
+    # For rolling windows: today and as many local days before it, together this many.
+    rolling_days = models.PositiveSmallIntegerField(null=True, blank=True)
+    enforcement = models.CharField(max_length=10, choices=Enforcement.choices, default=Enforcement.SOFT)
+    # Would have refused, and says so, but refuses nothing.
+    shadow = models.BooleanField(default=False)
+    when_unavailable = models.CharField(max_length=10, choices=WhenUnavailable.choices, default=WhenUnavailable.OPEN)
+    # How long an open budget lets calls through that nobody can count.
+    grace_seconds = models.PositiveIntegerField(default=300)
+    unpriced = models.CharField(max_length=10, choices=UnpricedPolicy.choices, default=UnpricedPolicy.ALLOW)
+    abandoned = models.CharField(max_length=10, choices=AbandonedPolicy.choices, default=AbandonedPolicy.INPUT)
+    # Of what a period left, at most this much is added to the next one; null: nothing.
+    rollover_max = models.BigIntegerField(null=True, blank=True)
+    # Whether the limits of the parts of a scope may together exceed this one.
+    overcommit = models.BooleanField(default=True)
+    # Each fires once per period: percent of the limit ascending, amounts in the unit, percent that the forecast makes.
     thresholds = ArrayField(models.PositiveSmallIntegerField(), default=list, blank=True)
+    threshold_amounts = ArrayField(models.BigIntegerField(), default=list, blank=True)
+    forecast_thresholds = ArrayField(models.PositiveSmallIntegerField(), default=list, blank=True)
+    # Until then it counts and refuses nothing.
+    paused_until = models.DateTimeField(null=True, blank=True)
     version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(default=utc_now)
     # The start of the first period it counts; usage before it belongs to no period of this budget.
@@ -55,13 +141,30 @@ class Budget(TenantModel):
         constraints = [
             models.CheckConstraint(condition=Q(limit__gt=0, limit__lte=MAX_LIMIT), name="budget_limit_positive"),
             models.CheckConstraint(
-                condition=Q(scope_type="organization", team__isnull=True, virtual_key__isnull=True)
-                | Q(scope_type="team", team__isnull=False, virtual_key__isnull=True)
-                | Q(scope_type="virtual_key", team__isnull=True, virtual_key__isnull=False),
+                condition=Q(scope_type="organization", team__isnull=True, virtual_key__isnull=True, value="")
+                | Q(scope_type="team", team__isnull=False, virtual_key__isnull=True, value="")
+                | Q(scope_type="virtual_key", team__isnull=True, virtual_key__isnull=False, value="")
+                | (Q(scope_type__in=VALUE_SCOPES, virtual_key__isnull=True) & ~Q(value="")),
                 name="budget_scope_names_its_object",
             ),
             models.CheckConstraint(
-                condition=Q(period__in=[kind.value for kind in PeriodKind]), name="budget_period_known"
+                condition=(Q(scope_type="tag") & ~Q(tag_name="")) | (~Q(scope_type="tag") & Q(tag_name="")),
+                name="budget_tag_has_a_name",
+            ),
+            models.CheckConstraint(condition=Q(period__in=WINDOW_KINDS), name="budget_period_known"),
+            models.CheckConstraint(
+                condition=Q(period="rolling", rolling_days__gte=2, rolling_days__lte=366)
+                | (~Q(period="rolling") & Q(rolling_days__isnull=True)),
+                name="budget_rolling_says_how_long",
+            ),
+            models.CheckConstraint(
+                condition=Q(fiscal_year_start_month__gte=1, fiscal_year_start_month__lte=12),
+                name="budget_fiscal_year_starts_in_a_month",
+            ),
+            models.CheckConstraint(condition=Q(unit__in=Unit.values), name="budget_unit_known"),
+            models.CheckConstraint(condition=Q(enforcement__in=Enforcement.values), name="budget_enforcement_known"),
+            models.CheckConstraint(
+                condition=Q(rollover_max__isnull=True) | Q(rollover_max__gt=0), name="budget_rollover_positive"
             ),
         ]
 
@@ -82,16 +185,82 @@ class Budget(TenantModel):
         return WEEKDAYS.index(self.week_start)
 
 
-class LedgerEntry(TenantModel):
-    """What was spent under a budget in one period: settled in the transaction that stores the events.
+class LimitKind(models.TextChoices):
+    BASE = "base", "Limit"
+    INCREASE = "increase", "Increase"
+    TRANSFER = "transfer", "Transfer"
+    ROLLOVER = "rollover", "Rollover"
 
-    `spent` is the sum of the costs (nano-USD) of every priced event of the scope and period, to the last one.
+
+class BudgetLimit(TenantModel):
+    """What the limit of a budget was, is or will be: the limit at an instant is the latest BASE that had begun by then,
+    plus every other amount that is in force at it. Only ever appended; an end is set once.
+    """
+
+    budget = tenant_key("budgets.Budget")
+    kind = models.CharField(max_length=10, choices=LimitKind.choices, default=LimitKind.BASE)
+    # In the budget's unit. Negative for what a transfer took away.
+    amount = models.BigIntegerField()
+    starts_at = models.DateTimeField()
+    # Null: for good, or for a BASE until the next one begins.
+    ends_at = models.DateTimeField(null=True, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    # Text, as in the audit trail.
+    made_by = models.CharField(max_length=254, blank=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(kind="base") | Q(amount__gt=0, amount__lte=MAX_LIMIT), name="budget_base_limit_positive"
+            ),
+            models.CheckConstraint(
+                condition=Q(ends_at__isnull=True) | Q(ends_at__gt=F("starts_at")), name="budget_limit_ends_after_start"
+            ),
+        ]
+        indexes = [models.Index(fields=["organization", "budget", "starts_at"], name="limit_of_budget_by_time")]
+
+
+class BudgetAction(TenantModel):
+    """What happens to calls once a budget is used up to a part. Of several that are reached the strictest counts."""
+
+    budget = tenant_key("budgets.Budget")
+    at_percent = models.PositiveSmallIntegerField()
+    action = models.CharField(max_length=10, choices=Action.choices)
+    # For THROTTLE: how much of the scope may go through per minute; null: not limited.
+    requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    tokens_per_minute = models.PositiveIntegerField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "budget", "at_percent", "action"], name="budget_action_once_per_part"
+            ),
+            models.CheckConstraint(
+                condition=Q(at_percent__gte=1, at_percent__lte=100), name="budget_action_at_a_percentage"
+            ),
+            models.CheckConstraint(
+                condition=(
+                    Q(action="throttle") & (Q(requests_per_minute__isnull=False) | Q(tokens_per_minute__isnull=False))
+                )
+                | (~Q(action="throttle") & Q(requests_per_minute__isnull=True, tokens_per_minute__isnull=True)),
+                name="budget_throttle_says_to_what",
+            ),
+        ]
+
+
+class LedgerEntry(TenantModel):
+    """What was used under a budget in one period: settled in the transaction that stores the events.
+
+    `spent` is the sum of the costs (nano-USD) of every priced event of the scope and period, to the last one. A budget
+    by tokens or requests counts in the column of its unit. A rolling budget has an entry per local day.
     """
 
     budget = tenant_key("budgets.Budget")
     period_start = models.DateTimeField()
     period_end = models.DateTimeField()
     spent = models.DecimalField(max_digits=40, decimal_places=0, default=0)
+    tokens = models.BigIntegerField(default=0, db_default=0)
     requests = models.BigIntegerField(default=0)
     unpriced_requests = models.BigIntegerField(default=0)
     # The highest threshold that has fired in this period; 0: none.
