@@ -327,7 +327,7 @@ SPECTACULAR_SETTINGS = {
         "RuleKindEnum": ["percent", "fixed", "custom"],
         "CommitmentKindEnum": ["committed_use", "provisioned"],
         "CredentialStateEnum": "tenants.models.CredentialState",
-        "BudgetPeriodEnum": [kind.value for kind in PeriodKind],
+        "BudgetPeriodEnum": [*(kind.value for kind in PeriodKind), "rolling", "total"],
     },
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

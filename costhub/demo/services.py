@@ -16,7 +16,8 @@ from django.db import transaction
 
 from alerts.models import Alert, Channel
 from alerts.services import alert_acknowledge, channel_create
-from budgets.services import Measure, budget_create
+from budgets.services import budget_create
+from budgets.terms import Measure
 from common.money import usd_to_nano
 from common.periods import local_midnight
 from common.problems import Problem
