@@ -36,6 +36,7 @@ LABELS = {
     "period": "Period",
     "period_start": "From",
     "period_end": "Until",
+    "rule": "Rule",
     "channel": "Channel",
     "reason": "Reason",
 }
