@@ -147,7 +147,7 @@ KINDS: dict[RuleKind, KindSpec] = {
     RuleKind.RUN_OUT: KindSpec(
         "Tell us when a budget will be used up within days, and before its period ends.",
         _BUDGET,
-        (Parameter("days", "Within this many days", Measure.COUNT, 3, "At the pace of the last seven days.", most=90),),
+        (Parameter("days", "Within this many days", Measure.COUNT, 3, "At the pace of its period so far.", most=90),),
         Damping(timedelta(minutes=30), timedelta(minutes=60)),
         renews=True,
     ),

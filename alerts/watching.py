@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from alerts.facts import GivenFacts
 from alerts.kinds import AlertKind
@@ -28,8 +28,8 @@ class Reading:
     value: str = ""
 
 
-def readings_apply(*, rule: AlertRule, readings: Sequence[Reading], now: datetime) -> int:
-    """Takes what a rule reads at a moment; how many alerts fired or recovered by it. The same moment again: none."""
+def readings_apply(*, rule: AlertRule, readings: Sequence[Reading], at: datetime, now: datetime) -> int:
+    """Takes what a rule reads of the moment `at`; how many alerts fired or recovered by it. The same again: none."""
     rows = {
         row.subject: row
         for row in RuleStanding.objects.select_for_update().filter(organization_id=rule.organization_id, rule=rule)
@@ -44,7 +44,7 @@ def readings_apply(*, rule: AlertRule, readings: Sequence[Reading], now: datetim
             row = RuleStanding(
                 id=new_id(), organization_id=rule.organization_id, rule=rule, subject=subject, phase=Phase.OK.value
             )
-        told += _apply(rule, row, reading, now)
+        told += _apply(rule, row, reading, at, now)
     return told
 
 
@@ -59,10 +59,10 @@ def _vanished(rule: AlertRule, rows: Iterable[RuleStanding], known: dict[str, Re
     }
 
 
-def _apply(rule: AlertRule, row: RuleStanding, reading: Reading, now: datetime) -> bool:
+def _apply(rule: AlertRule, row: RuleStanding, reading: Reading, at: datetime, now: datetime) -> bool:
     before = Standing(Phase(row.phase), row.period, row.turning_since, row.seen_at)
     after, moved = step(
-        before, reading.level, period=reading.period, at=now, damping=rule.spec.damping, renews=rule.spec.renews
+        before, reading.level, period=reading.period, at=at, damping=rule.spec.damping, renews=rule.spec.renews
     )
     # That it was read is worth a write only where something came of it.
     if replace(after, seen_at=None) == replace(before, seen_at=None):
@@ -115,6 +115,17 @@ def _recover(alert: Alert, rule: AlertRule, reading: Reading, now: datetime) -> 
     alert_noted(alert, AlertEventKind.RECOVERED, now, note=reading.value)
     if not quiet:
         _follow_up(alert, AlertKind.RECOVERY, f"Recovered: {alert.title}", Severity.INFO, now)
+
+
+def periods_end(*, organization_id: int, now: datetime) -> int:
+    """Ends the alerts of budgets' thresholds whose period is over: a new one begins at nothing. Nobody is told."""
+    over = Alert.objects.select_for_update().filter(
+        organization_id=organization_id, kind=AlertKind.BUDGET_THRESHOLD, recovered_at__isnull=True,
+        about__isnull=True, facts__period_end__lte=now.astimezone(UTC).isoformat(),
+    )  # fmt: skip
+    for alert in over:
+        _end(alert, now)
+    return len(over)
 
 
 def _end(alert: Alert, now: datetime) -> None:
