@@ -54,8 +54,11 @@ class DeliveryHistory:
 
 @dataclass(frozen=True, slots=True)
 class AlertHistory:
+    """An alert with its deliveries, and what became of it where that was asked for."""
+
     alert: Alert
     deliveries: list[DeliveryHistory]
+    events: list[AlertEvent] = field(default_factory=list)
 
 
 def alert_list(*, organization_id: int, narrowed: AlertFilter, after: Position | None, limit: int) -> list[Alert]:
@@ -118,8 +121,9 @@ def with_deliveries(alerts: Sequence[Alert]) -> list[AlertHistory]:
 
 
 def with_attempts(alert: Alert) -> AlertHistory:
-    """The alert with its deliveries and every attempt at them."""
+    """The alert with its deliveries, every attempt at them, and what became of it."""
     (history,) = with_deliveries([alert])
+    history.events.extend(events_of(alert))
     by_delivery = {each.delivery.id: each.attempts for each in history.deliveries}
     attempts = Attempt.objects.filter(organization_id=alert.organization_id, delivery_id__in=by_delivery)
     for attempt in attempts.order_by("at", "id"):
