@@ -11,6 +11,7 @@ from alerts.models import SUBJECT_LENGTH, Alert, AlertEventKind, AlertRule, Rule
 from alerts.services import alert_write, bounded
 from alerts.standing import alert_noted, channels_told
 from common.ids import new_id
+from common.periods import PeriodKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +119,10 @@ def _recover(alert: Alert, rule: AlertRule, reading: Reading, now: datetime) -> 
 
 
 def periods_end(*, organization_id: int, now: datetime) -> int:
-    """Ends the alerts of budgets' thresholds whose period is over: a new one begins at nothing. Nobody is told."""
+    """Ends alerts of budgets' thresholds whose calendar period is over: a new one begins at nothing. Nobody is told."""
     over = Alert.objects.select_for_update().filter(
         organization_id=organization_id, kind=AlertKind.BUDGET_THRESHOLD, recovered_at__isnull=True,
-        about__isnull=True, facts__period_end__lte=now.astimezone(UTC).isoformat(),
+        about__isnull=True, facts__period__in=list(PeriodKind), facts__period_end__lte=now.astimezone(UTC).isoformat(),
     )  # fmt: skip
     for alert in over:
         _end(alert, now)

@@ -7,17 +7,18 @@ from decimal import Decimal
 
 from alerts.facts import Fact
 from alerts.watching import Reading
+from budgets.amounts import spoken
 from budgets.applying import window_of
 from budgets.limits import limits_now
 from budgets.models import Budget, Unit
 from budgets.standing import used
 from budgets.thresholds import run_rate
 from budgets.windows import ROLLING, TOTAL
-from common.display import count, moment, usd
+from common.display import moment
 from common.ids import parse_id
 from common.money import to_usd
 from common.periods import Period
-from watch.detectors import forecast_overrun, run_out, runs_out_at
+from watch.detectors import forecast_overrun, run_out, used_up_at
 from watch.place import Place
 
 # Earlier than this in a window, one busy day makes the forecast.
@@ -56,7 +57,7 @@ def read_forecasts(place: Place) -> Iterator[Reading]:
         level = forecast_overrun(forecast, stand.limit, **place.values)
         if level is None or forecast is None:
             continue
-        said = f"{_amount(budget, forecast)} by the end of its period, of {_amount(budget, stand.limit)}"
+        said = f"{spoken(budget.unit, forecast)} by the end of its period, of {spoken(budget.unit, stand.limit)}"
         yield Reading(
             f"budget:{budget.id}",
             level,
@@ -74,7 +75,7 @@ def read_run_outs(place: Place) -> Iterator[Reading]:
         early = stand.period.elapsed(place.now) < EARLIEST and budget.period != TOTAL
         if budget.period == ROLLING or early or stand.used >= stand.limit or place.now - since < timedelta(days=1):
             continue
-        runs_out = runs_out_at(
+        runs_out = used_up_at(
             left=stand.limit - stand.used, spent_lately=stand.used, lately=place.now - since, now=place.now
         )
         said = moment(None if runs_out is None else runs_out.astimezone(budget.zone))
@@ -90,7 +91,7 @@ def read_run_outs(place: Place) -> Iterator[Reading]:
 
 def _since(stand: Stand) -> datetime:
     """Since when it counts: a total one has no period that began."""
-    return max(stand.period.start, stand.budget.created_at) if stand.budget.period == TOTAL else stand.period.start
+    return stand.budget.counts_from if stand.budget.period == TOTAL else stand.period.start
 
 
 def _period(stand: Stand) -> str:
@@ -113,8 +114,4 @@ def _facts(place: Place, stand: Stand) -> dict[str, Fact | None]:
 
 def _fact(budget: Budget, amount: int) -> str:
     """A decimal string of USD, which alerts know to write; tokens and requests as text."""
-    return str(to_usd(amount)) if budget.unit == Unit.COST else _amount(budget, amount)
-
-
-def _amount(budget: Budget, amount: int) -> str:
-    return usd(amount) if budget.unit == Unit.COST else f"{count(amount)} {budget.unit}"
+    return str(to_usd(amount)) if budget.unit == Unit.COST else spoken(budget.unit, amount)

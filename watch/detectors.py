@@ -160,7 +160,7 @@ def silent(now: int, before: Sequence[int], *, requests: int) -> Level | None:
     return Level.BAD if min(before[:LEAST_WEEKS]) >= requests else Level.UNCLEAR
 
 
-def runs_out_at(*, left: int, spent_lately: int, lately: timedelta, now: datetime) -> datetime | None:
+def used_up_at(*, left: int, spent_lately: int, lately: timedelta, now: datetime) -> datetime | None:
     """When what is left is used up if it goes on like lately; None when nothing was used, or only in a far future."""
     if left <= 0:
         return now

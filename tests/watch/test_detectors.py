@@ -18,9 +18,9 @@ from watch.detectors import (
     forecast_overrun,
     growth,
     run_out,
-    runs_out_at,
     silent,
     spend_anomaly,
+    used_up_at,
     usual_of,
 )
 from watch.hours import HOUR, Hours, same_before, weeks_before
@@ -202,7 +202,7 @@ def test_silent_keys(now: int, before: list[int], level: Level | None) -> None:
     [(100, 100, 10), (50, 100, 5), (0, 100, 0), (-5, 100, 0), (100, 0, None), (10**9, 1, None)],
 )
 def test_when_a_budget_is_used_up(left: int, spent: int, days: int | None) -> None:
-    found = runs_out_at(left=left, spent_lately=spent, lately=10 * DAY, now=NOW)
+    found = used_up_at(left=left, spent_lately=spent, lately=10 * DAY, now=NOW)
     assert found == (None if days is None else NOW + days * DAY)
 
 
