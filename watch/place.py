@@ -39,11 +39,12 @@ class Subject:
 
 @dataclass(frozen=True)
 class Place:
-    """A rule at a moment."""
+    """A rule at a moment. `back`: how far its figures by the hour reach."""
 
     organization: Organization
     rule: AlertRule
     now: datetime
+    back: timedelta = SPAN
 
     @cached_property
     def zone(self) -> ZoneInfo:
@@ -156,7 +157,7 @@ class Place:
 
     @cached_property
     def hourly(self) -> Mapping[str, Mapping[datetime, Spend]]:
-        """Value of the dimension → start of an hour → what was used in it; of the last `SPAN` of settled hours."""
+        """Value of the dimension → start of an hour → what was used in it; of settled hours."""
         found: dict[str, dict[datetime, Spend]] = defaultdict(dict)
         for row in self.spend(Period(self.begin, self.hour), Interval.HOUR):
             if row.start is not None:
@@ -165,7 +166,7 @@ class Place:
 
     @property
     def begin(self) -> datetime:
-        return self.hour - SPAN
+        return self.hour - self.back
 
     def hours(self, subject: Subject, figure: Callable[[Spend], int]) -> Hours:
         """A figure of the subject by the hour."""

@@ -22,6 +22,7 @@ from common.problems import Problem
 from tenants.access import Access, organization_page
 from tenants.roles import Permission
 from watch.forms import AS_IT_COMES, MUTES, RuleForm
+from watch.preview import DAYS, PREVIEWED, told_lately
 from watch.scopes import Names
 
 form_page = require_http_methods(["GET", "HEAD", "POST"])
@@ -76,6 +77,7 @@ def rule(request: HttpRequest, access: Access, rule_id: int) -> HttpResponse:
         "muted": found.muted_until is not None and found.muted_until > now,
         "alerts": [(each, SEVERITY_TONES[Severity(each.severity)], STATE_TONES[each.state]) for each in alerts],
         "mutes": MUTES,
+        "previewed": found.kind in PREVIEWED,
         "may_edit": access.may(Permission.EDIT_CHANNELS),
     }
     return render(request, "watch/rule.html", context)
@@ -132,6 +134,26 @@ def edit(request: HttpRequest, access: Access, rule_id: int) -> HttpResponse:
             messages.success(request, f"{form.cleaned_data['name']} is saved.")
             return _to(access, found)
     return _form(request, form, context, 422 if form.errors else 200)
+
+
+@require_safe
+@organization_page()
+def preview(request: HttpRequest, access: Access, rule_id: int) -> HttpResponse:
+    """What it would have told lately, for the kinds that can be read again."""
+    found, now = _rule(access, rule_id), timezone.now()
+    if found.kind not in PREVIEWED:
+        raise Http404
+    subjects, told = told_lately(access.organization, found, now)
+    context = {
+        "nav": "alerts",
+        "now": now,
+        "rule": found,
+        "days": DAYS,
+        "subjects": [subject.label for subject in subjects],
+        "told": told,
+        "may_edit": access.may(Permission.EDIT_CHANNELS),
+    }
+    return render(request, "watch/rule_preview.html", context)
 
 
 @form_page

@@ -1,5 +1,6 @@
 """Pages of alert rules for owner, manager, viewer and stranger. On a refusal nothing has changed."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ from tenants.access import organization_scope
 from tenants.roles import Role
 from tests.alerts.conftest import fired, make_email_channel
 from tests.alerts.test_pages import signed_in, text
-from tests.budgets.support import make_budget
+from tests.budgets.support import USD, make_budget, use
 from tests.factories import Tenant, make_member, utc_now
+from tests.watch.test_evaluate import spent
 
 RULES = "/o/acme/alerts/rules"
 
@@ -161,6 +163,18 @@ def test_a_stranger_finds_nothing(tenant: Tenant, stranger: Tenant, owner: Clien
         for path in (f"/{rule.id}/edit", f"/{rule.id}/delete", f"/{rule.id}/mute", f"/{rule.id}/test"):
             assert client.post(base + path, ANOMALY).status_code == 404
     assert rules(tenant) == before
+
+
+def test_trying_a_rule_on_the_last_days(tenant: Tenant, owner: Client, prices: None) -> None:
+    rule, now = one(tenant, RuleKind.SPEND_ANOMALY), utc_now()
+    assert "/preview" in text(owner.get(f"{RULES}/{rule.id}"))
+    assert "would have fired 0 times" in text(owner.get(f"{RULES}/{rule.id}/preview"))
+    usual = [spent(now - timedelta(days=back, hours=3), 10) for back in range(1, 34)]
+    use(tenant, *usual, spent(now - timedelta(days=1, hours=4), 60), now=now)
+    response = owner.get(f"{RULES}/{rule.id}/preview")
+    assert "would have fired 1 time in 30 days" in text(response)
+    assert [(each.subject, each.spent // USD) for each in response.context["told"]] == [("Acme", 70)]
+    assert owner.get(f"{RULES}/{one(tenant, RuleKind.RUN_OUT).id}/preview").status_code == 404
 
 
 def test_snoozing_from_the_alert_s_page(tenant: Tenant, owner: Client) -> None:
