@@ -127,7 +127,7 @@ class KindSpec:
 
 
 def _floor(default: str, text: str) -> Parameter:
-    return Parameter("floor", "But only from this amount, in US dollars", Measure.USD, default, text)
+    return Parameter("floor", "Only from, in USD", Measure.USD, default, text)
 
 
 _ORGANIZATION = (ScopeType.ORGANIZATION,)
@@ -140,7 +140,12 @@ KINDS: dict[RuleKind, KindSpec] = {
     RuleKind.FORECAST_OVERRUN: KindSpec(
         "Tell us when a budget will be overrun by the end of its period if spend goes on like this.",
         _BUDGET,
-        (Parameter("percent", "Forecast, in percent of the limit", Measure.COUNT, 105, least=50, most=1000),),
+        (
+            Parameter(
+                "percent", "Percent of the limit", Measure.COUNT, 105,
+                "What spend will come to by the end of the period.", least=50, most=1000,
+            ),
+        ),
         Damping(timedelta(minutes=30), timedelta(minutes=60)),
         renews=True,
     ),
@@ -169,7 +174,7 @@ KINDS: dict[RuleKind, KindSpec] = {
         (
             Parameter("times", "Times the usual", Measure.TIMES, "1.5", "Usual is the middle of the last four weeks."),
             _floor("5.00", "How much dearer that must have made the last 24 hours."),
-            Parameter("requests", "And only with this many requests a day", Measure.COUNT, 100),
+            Parameter("requests", "Requests a day", Measure.COUNT, 100, "Days with fewer say nothing."),
         ),
         Damping(timedelta(hours=1), timedelta(hours=3)),
     ),
@@ -177,8 +182,11 @@ KINDS: dict[RuleKind, KindSpec] = {
         "Tell us when a smaller share of the input is read from caches than usual.",
         SPEND_SCOPES,
         (
-            Parameter("points", "Percentage points below the usual", Measure.COUNT, 20, most=100),
-            Parameter("tokens", "And only with this many input tokens a day", Measure.COUNT, 100_000),
+            Parameter(
+                "points", "Points below the usual", Measure.COUNT, 20,
+                "Usual is the middle of the last four weeks.", most=100,
+            ),
+            Parameter("tokens", "Input tokens a day", Measure.COUNT, 100_000, "Days with fewer say nothing."),
         ),
         Damping(timedelta(hours=1), timedelta(hours=3)),
     ),
@@ -199,17 +207,17 @@ KINDS: dict[RuleKind, KindSpec] = {
         "Tell us when a key that is always busy at this time of the week falls silent.",
         (ScopeType.VIRTUAL_KEY,),
         (
-            Parameter("hours", "No request for this many hours", Measure.COUNT, 6, most=168),
+            Parameter("hours", "Hours without a request", Measure.COUNT, 6, most=168),
             Parameter(
-                "requests", "Where there usually are at least this many", Measure.COUNT, 20,
-                "In each of the four weeks before, at the same time.",
+                "requests", "Usual requests", Measure.COUNT, 20,
+                "At least so many in the same hours of each of the four weeks before.",
             ),
         ),
     ),
     RuleKind.INGESTION_STALLED: KindSpec(
         "Tell us when usage that we accepted waits too long to be counted.",
         _ORGANIZATION,
-        (Parameter("minutes", "Waiting for this many minutes", Measure.COUNT, 10, most=1440),),
+        (Parameter("minutes", "Minutes of waiting", Measure.COUNT, 10, most=1440),),
         Damping(timedelta(), timedelta(minutes=5)),
     ),
     RuleKind.PRICE_CHANGED: KindSpec(

@@ -4,8 +4,7 @@ from watch import views
 
 urlpatterns = [
     path("o/<slug:org_slug>/alerts/rules", views.rules, name="alert_rules"),
-    path("o/<slug:org_slug>/alerts/rules/new", views.choose, name="alert_rule_choose"),
-    path("o/<slug:org_slug>/alerts/rules/new/<str:kind>", views.create, name="alert_rule_create"),
+    path("o/<slug:org_slug>/alerts/rules/new", views.create, name="alert_rule_create"),
     path("o/<slug:org_slug>/alerts/rules/<int:rule_id>", views.rule, name="alert_rule"),
     path("o/<slug:org_slug>/alerts/rules/<int:rule_id>/edit", views.edit, name="alert_rule_edit"),
     path("o/<slug:org_slug>/alerts/rules/<int:rule_id>/delete", views.delete, name="alert_rule_delete"),

@@ -83,16 +83,14 @@ def rule(request: HttpRequest, access: Access, rule_id: int) -> HttpResponse:
     return render(request, "watch/rule.html", context)
 
 
-@require_safe
-@organization_page(Permission.EDIT_CHANNELS)
-def choose(request: HttpRequest, access: Access) -> HttpResponse:
-    kinds = [(kind, KINDS[kind].sentence) for kind in RuleKind]
-    return render(request, "watch/rule_choose.html", {"nav": "alerts", "kinds": kinds})
-
-
 @form_page
 @organization_page(Permission.EDIT_CHANNELS)
-def create(request: HttpRequest, access: Access, kind: str) -> HttpResponse:
+def create(request: HttpRequest, access: Access) -> HttpResponse:
+    """First what to be told of, then the form for that kind, which the URL names."""
+    kind = request.GET.get("kind")
+    if kind is None:
+        kinds = [(each, KINDS[each].sentence) for each in RuleKind]
+        return render(request, "watch/rule_choose.html", {"nav": "alerts", "kinds": kinds})
     if kind not in RuleKind.values:
         raise Http404
     data = request.POST if request.method == "POST" else None

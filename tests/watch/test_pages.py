@@ -52,13 +52,13 @@ def test_the_list_says_what_is_watched(tenant: Tenant, owner: Client) -> None:
 def test_every_kind_has_a_form_that_saves_what_it_shows(tenant: Tenant, owner: Client) -> None:
     choices = text(owner.get(f"{RULES}/new"))
     for kind in RuleKind:
-        assert f"{RULES}/new/{kind.value}" in choices
-        form = owner.get(f"{RULES}/new/{kind.value}").context["form"]
+        assert f"{RULES}/new?kind={kind.value}" in choices
+        form = owner.get(f"{RULES}/new?kind={kind.value}").context["form"]
         given = {name: field.initial for name, field in form.fields.items() if field.initial is not None}
         given |= {"name": f"My {kind}", "severity": form.initial["severity"], "enabled": "on"}
         if "scope" in form.fields:
             given["scope"] = form.fields["scope"].choices[0][0]
-        assert owner.post(f"{RULES}/new/{kind.value}", given).status_code == 302, kind
+        assert owner.post(f"{RULES}/new?kind={kind.value}", given).status_code == 302, kind
         made = rules(tenant)[-1]
         assert (made["kind"], made["name"], made["created_by"]) == (kind.value, f"My {kind}", tenant.owner.email)
         initial = owner.get(f"{RULES}/{made['id']}/edit").context["form"].initial
@@ -69,7 +69,7 @@ def test_every_kind_has_a_form_that_saves_what_it_shows(tenant: Tenant, owner: C
 
 def test_a_rule_on_a_customer(tenant: Tenant, owner: Client) -> None:
     channel = make_email_channel(tenant)
-    page = text(owner.post(f"{RULES}/new/spend_anomaly", ANOMALY | {"channels": [str(channel.id)]}, follow=True))
+    page = text(owner.post(f"{RULES}/new?kind=spend_anomaly", ANOMALY | {"channels": [str(channel.id)]}, follow=True))
     for words in ("Customer Acme", "$10.00", "2.00×", "Critical", "Finance", "Nothing has fired by this rule."):
         assert words in page
 
@@ -93,8 +93,9 @@ REFUSED = [
 
 def test_what_makes_no_sense_is_said_on_the_form(tenant: Tenant, owner: Client) -> None:
     before = rules(tenant)
+    assert owner.get(f"{RULES}/new?kind=key_from_nowhere").status_code == 404
     for changes, words in REFUSED:
-        response = owner.post(f"{RULES}/new/spend_anomaly", ANOMALY | changes)
+        response = owner.post(f"{RULES}/new?kind=spend_anomaly", ANOMALY | changes)
         assert response.status_code == 422, changes
         assert words in text(response), changes
     assert rules(tenant) == before
@@ -138,10 +139,10 @@ def test_who_may_not_change_rules_sees_them(tenant: Tenant, owner: Client, role:
     alert, before = fired(tenant, utc_now()), rules(tenant)
     assert member.get(RULES).status_code == member.get(f"{RULES}/{rule.id}").status_code == 200
     assert "Send test" not in text(member.get(f"{RULES}/{rule.id}"))
-    for path in ("/new", "/new/spend_anomaly", f"/{rule.id}/edit", f"/{rule.id}/delete"):
+    for path in ("/new", "/new?kind=spend_anomaly", f"/{rule.id}/edit", f"/{rule.id}/delete"):
         assert member.get(RULES + path).status_code == 403
     for path in (
-        "/new/spend_anomaly",
+        "/new?kind=spend_anomaly",
         f"/{rule.id}/edit",
         f"/{rule.id}/delete",
         f"/{rule.id}/mute",
@@ -193,10 +194,10 @@ def test_names_are_shown_escaped(tenant: Tenant, owner: Client) -> None:
     name = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
     make_email_channel(tenant, name=name)
     make_budget(tenant, name)
-    owner.post(f"{RULES}/new/spend_anomaly", ANOMALY | {"name": name, "value": name})
+    owner.post(f"{RULES}/new?kind=spend_anomaly", ANOMALY | {"name": name, "value": name})
     rule = rules(tenant)[-1]
     assert rule["name"] == name
-    for path in ("", f"/{rule['id']}", f"/{rule['id']}/edit", f"/{rule['id']}/delete", "/new/run_out"):
+    for path in ("", f"/{rule['id']}", f"/{rule['id']}/edit", f"/{rule['id']}/delete", "/new?kind=run_out"):
         page = text(owner.get(RULES + path))
         assert "alert(1)" in page or path == ""
         assert "<script>alert(1)" not in page
