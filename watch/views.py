@@ -39,6 +39,7 @@ class Row:
     tone: str
     firing: int
     muted: bool
+    previewed: bool
 
 
 @require_safe
@@ -49,7 +50,7 @@ def rules(request: HttpRequest, access: Access) -> HttpResponse:
     rows = [
         Row(
             each, names.of(each), _severity(each), _tone(each), firing.get(each.id, 0),
-            each.muted_until is not None and each.muted_until > now,
+            each.muted_until is not None and each.muted_until > now, each.kind in PREVIEWED,
         )
         for each in found
     ]  # fmt: skip
