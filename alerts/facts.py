@@ -30,18 +30,23 @@ LABELS = {
     "threshold": "Threshold",
     "percent": "Used",
     "spent": "Spent",
+    "usual": "Usual",
+    "times": "Times the usual",
     "limit": "Limit",
+    "forecast": "Forecast",
+    "runs_out_at": "Used up",
     "requests": "Requests",
     "unpriced_requests": "Unpriced requests",
     "period": "Period",
     "period_start": "From",
     "period_end": "Until",
+    "rule": "Rule",
     "channel": "Channel",
     "reason": "Reason",
 }
-_MONEY = frozenset({"spent", "limit"})
+_MONEY = frozenset({"spent", "limit", "usual", "forecast"})
 _PERCENT = frozenset({"threshold", "percent"})
-_MOMENTS = frozenset({"period_start", "period_end"})
+_MOMENTS = frozenset({"period_start", "period_end", "runs_out_at"})
 # Facts that say how to read or where to go rather than something to read.
 _UNSPOKEN = frozenset({"link", "timezone"})
 
