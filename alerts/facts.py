@@ -37,11 +37,20 @@ LABELS = {
     "period_start": "From",
     "period_end": "Until",
     "channel": "Channel",
+    "increase": "Increase",
+    "limit_now": "Limit now",
+    "limit_then": "Limit then",
+    "until": "Lasts until",
+    "lasts": "Lasts",
+    "asked_by": "Asked by",
+    "decision": "Decision",
+    "decided_by": "Decided by",
     "reason": "Reason",
+    "note": "Note",
 }
-_MONEY = frozenset({"spent", "limit"})
+_MONEY = frozenset({"spent", "limit", "increase", "limit_now", "limit_then"})
 _PERCENT = frozenset({"threshold", "percent"})
-_MOMENTS = frozenset({"period_start", "period_end"})
+_MOMENTS = frozenset({"period_start", "period_end", "until"})
 # Facts that say how to read or where to go rather than something to read.
 _UNSPOKEN = frozenset({"link", "timezone"})
 

@@ -1,6 +1,7 @@
 """Writes to alerts and channels. Each runs inside `organization_scope`, in its caller's transaction."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -28,12 +29,41 @@ TITLE_LENGTH = DEDUP_KEY_LENGTH = 200
 Actor = User | AccessToken | None
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody whom an alert is for, beside the channels. `link`: a path only they get; else that of the facts."""
+
+    email: str
+    link: str = ""
+
+
 def alert_raise(
-    *, organization_id: int, kind: str, dedup_key: str, severity: str, title: str, facts: GivenFacts, now: datetime
+    *,
+    organization_id: int,
+    kind: str,
+    dedup_key: str,
+    severity: str,
+    title: str,
+    facts: GivenFacts,
+    now: datetime,
+    people: Iterable[Person] = (),
 ) -> Alert | None:
-    """The alert with a pending delivery for every channel that listens; None when this dedup key had fired before."""
+    """The alert with a pending delivery for every channel that listens and each of the people, by email; None when
+    this dedup key had fired before."""
     channels = Channel.objects.listening().filter(organization_id=organization_id)
-    return _raise(organization_id, channels, kind, dedup_key, severity, title, facts, now)
+    alert = _raise(organization_id, channels, kind, dedup_key, severity, title, facts, now)
+    if alert is not None:
+        Delivery.objects.bulk_create(
+            Delivery(
+                organization_id=organization_id,
+                alert=alert,
+                recipient=person.email,
+                link=person.link,
+                next_attempt_at=now,
+            )
+            for person in people
+        )
+    return alert
 
 
 def _raise(
