@@ -123,7 +123,7 @@ def budget_update(
     if budget.limit != limit_before:
         _check_nesting(budget)
     budget.save(update_fields=["name", "limit", "thresholds", "version"])
-    _report_anew(budget, organization, now)
+    report_anew(budget, organization, now)
     audit_record(
         organization_id=organization.id, actor=actor, action="budget.updated", target=budget, now=now,
         name=budget.name, limit_before=usd_exact(limit_before), limit=usd_exact(budget.limit),
@@ -140,7 +140,8 @@ def _unchanged(budget: Budget, version: int) -> Budget:
     return found
 
 
-def _report_anew(budget: Budget, organization: Organization, now: datetime) -> None:
+def report_anew(budget: Budget, organization: Organization, now: datetime) -> None:
+    """After the limit moved: thresholds that are passed now speak, those no longer reached may speak again."""
     period = budget_period(budget, now)
     entry = LedgerEntry.objects.filter(organization=organization, budget=budget, period_start=period.start).first()
     if entry is None:

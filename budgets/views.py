@@ -13,6 +13,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from alerts.models import Alert
+from budgets.approvals.panel import panel
+from budgets.approvals.selectors import open_requests
 from budgets.burnup import burn_up, running_total
 from budgets.labels import PER, period_label, time_left
 from budgets.models import Budget, LedgerEntry, Scope
@@ -55,6 +57,7 @@ class Row:
     per: str
     period: str
     left: str
+    paused: bool
 
     @property
     def will_pass(self) -> bool:
@@ -98,6 +101,7 @@ def budgets(request: HttpRequest, access: Access) -> HttpResponse:
         "filters": _filters(chosen),
         "clear_url": request.path if chosen else "",
         "may_edit": access.may(Permission.EDIT_BUDGETS),
+        "requests_open": open_requests(access.organization.id, now).count(),
     }
     return render(request, "budgets/budgets.html", context)
 
@@ -123,6 +127,7 @@ def budget(request: HttpRequest, access: Access, budget_id: int) -> HttpResponse
         "past": _past(found, now),
         "people": people_who_may_change(access.organization.id),
         "may_edit": access.may(Permission.EDIT_BUDGETS) and found.archived_at is None,
+        **panel(found, now),
         **_course(state, now),
     }
     return render(request, "budgets/budget.html", context)
@@ -152,6 +157,7 @@ def _row(state: BudgetState, depth: int, now: datetime) -> Row:
         per=PER[kind],
         period=period_label(kind, state.period, state.budget.zone),
         left=time_left(state.end, now),
+        paused=state.budget.paused_until is not None and state.budget.paused_until > now,
     )
 
 

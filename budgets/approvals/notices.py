@@ -8,8 +8,8 @@ from alerts.kinds import AlertKind
 from alerts.models import Alert
 from alerts.services import Person, alert_acknowledge, alert_raise
 from budgets.approvals.link import Invited, decision_path
-from budgets.approvals.words import said
 from budgets.models import Budget, IncreaseRequest, RequestState, Unit
+from budgets.quantities import said
 from common.money import to_usd
 from tenants.models import AccessToken, Membership, Organization, User
 
@@ -35,7 +35,12 @@ def increase_requested(
 
 
 def increase_decided(
-    *, request: IncreaseRequest, organization: Organization, actor: User | AccessToken, asker: User | None, now: datetime
+    *,
+    request: IncreaseRequest,
+    organization: Organization,
+    actor: User | AccessToken,
+    asker: User | None,
+    now: datetime,
 ) -> None:
     """Tells the channels, and by email the member who asked (None: no member did, or they are gone, or decided)."""
     words = {RequestState.APPROVED: "approved", RequestState.DENIED: "denied"}[RequestState(request.state)]

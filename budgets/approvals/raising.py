@@ -1,4 +1,4 @@
-"""What an approved request does to its budget. Inside the transaction of the decision, which holds the settling lock."""
+"""What an approved request does to its budget, in the transaction of the decision and under its lock."""
 
 from datetime import datetime
 

@@ -4,15 +4,16 @@ on one request come one after the other, and a limit moves between two settlemen
 from datetime import datetime, timedelta
 
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 
 from budgets.approvals.link import LIFETIME
 from budgets.approvals.notices import increase_decided, increase_requested, increase_withdrawn
 from budgets.approvals.raising import raise_for_good, raise_until
 from budgets.approvals.rule import Verdict
 from budgets.approvals.selectors import Desk, active_members, increase_requests, open_requests
-from budgets.approvals.words import said
 from budgets.limits import limits_now
 from budgets.models import MAX_LIMIT, Budget, IncreaseRequest, RequestState
+from budgets.quantities import said
 from common.display import moment
 from common.ids import new_id
 from common.problems import Problem
@@ -88,7 +89,7 @@ def increase_decide(
     *,
     organization: Organization,
     request_id: int,
-    version: int,
+    version: int | None,
     approve: bool,
     note: str,
     by: Membership | AccessToken,
@@ -97,29 +98,28 @@ def increase_decide(
     """Approves or denies, once and for good. Approved, the limit is raised in the same transaction.
 
     PermissionDenied, with the reason, for somebody who may not decide on this request (now, whatever they might do
-    when they were asked); Problem 409 `conflict` for one that waits no more, 412 `stale-write` for another version;
-    ValidationError when the raised limit would not fit.
+    when they were asked); Problem 412 `stale-write` when it is no longer the version they saw (None: whichever it is),
+    409 `conflict` for one that waits no more; ValidationError when the raised limit would not fit.
     """
     lock_organization(organization.id)
     request = _locked(organization, request_id)
     _check_may_decide(request, by, now)
+    if version is not None and request.version != version:
+        raise Problem("stale-write", f"{_outcome(request, now)} Nothing was changed.")
     _check_waits(request, now)
-    if request.version != version:
-        raise Problem("stale-write", "Somebody else changed this request. Look at it again before you decide.")
     actor = by.user if isinstance(by, Membership) else by
     request.state = RequestState.APPROVED if approve else RequestState.DENIED
     request.decided_by, request.decided_at, request.note = actor_name(actor), now, _note_checked(note)
     request.decided_as = by.role if isinstance(by, Membership) else "token"
     request.version += 1
-    request.save(
-        update_fields=["state", "decided_by", "decided_as", "decided_at", "note", "version"]
-    )
-    if approve:
-        raise_limit = raise_for_good if request.until is None else raise_until
-        raise_limit(request=request, organization=organization, actor=actor, now=now)
-    increase_decided(
-        request=request, organization=organization, actor=actor, asker=_asker_to_tell(request, actor), now=now
-    )
+    # All or nothing, also for a caller that goes on after a limit did not fit.
+    with transaction.atomic():
+        request.save(update_fields=["state", "decided_by", "decided_as", "decided_at", "note", "version"])
+        if approve:
+            raise_limit = raise_for_good if request.until is None else raise_until
+            raise_limit(request=request, organization=organization, actor=actor, now=now)
+    asker = _asker_to_tell(request, actor)
+    increase_decided(request=request, organization=organization, actor=actor, asker=asker, now=now)
     _audit(request, f"increase.{request.state}", actor, now, note=request.note, asked_by=request.asked_by)
     return request
 
@@ -168,11 +168,11 @@ def _check_room(request: IncreaseRequest, now: datetime) -> None:
     if mine.filter(budget_id=request.budget_id, state=RequestState.PENDING).exists():
         raise Problem("conflict", "A request of yours for this budget waits for a decision already.")
     if open_requests(request.organization_id, now).count() >= MOST_OPEN:
-        raise Problem("conflict", f"{MOST_OPEN} requests wait for a decision; no more are taken until some are decided.")
-    if mine.filter(asked_at__gt=now - timedelta(days=1)).count() >= MOST_A_DAY:
         raise Problem(
-            "rate-limited", f"At most {MOST_A_DAY} requests in 24 hours.", headers={"Retry-After": "3600"}
+            "conflict", f"{MOST_OPEN} requests wait for a decision; no more are taken until some are decided."
         )
+    if mine.filter(asked_at__gt=now - timedelta(days=1)).count() >= MOST_A_DAY:
+        raise Problem("rate-limited", f"At most {MOST_A_DAY} requests in 24 hours.", headers={"Retry-After": "3600"})
 
 
 def _locked(organization: Organization, request_id: int) -> IncreaseRequest:
@@ -184,12 +184,19 @@ def _locked(organization: Organization, request_id: int) -> IncreaseRequest:
 
 
 def _check_waits(request: IncreaseRequest, now: datetime) -> None:
-    state = request.state_at(now)
-    if state is not RequestState.PENDING:
-        by = f" by {request.decided_by}" if request.decided_by else ""
-        raise Problem("conflict", f"This request is {state.label.lower()}{by} already; nothing was changed.")
+    if request.state_at(now) is not RequestState.PENDING:
+        raise Problem("conflict", f"{_outcome(request, now)} Nothing was changed.")
     if request.budget.archived_at is not None:
         raise Problem("conflict", "Its budget is out of force.")
+
+
+def _outcome(request: IncreaseRequest, now: datetime) -> str:
+    match request.state_at(now):
+        case RequestState.WITHDRAWN:
+            return "This request was taken back."
+        case RequestState.EXPIRED:
+            return "Nobody decided on this request in time."
+    return f"This request was {request.state} by {request.decided_by}."
 
 
 def _check_may_decide(request: IncreaseRequest, by: Membership | AccessToken, now: datetime) -> None:

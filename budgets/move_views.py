@@ -1,0 +1,93 @@
+"""Pages that move a part of a limit to another budget, and that pause one."""
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST
+
+from budgets.applying import window_of
+from budgets.approvals.forms import PauseForm, TransferForm
+from budgets.limits import limits_now
+from budgets.models import Budget
+from budgets.pauses import LONGEST, budget_pause, budget_resume
+from budgets.quantities import said
+from budgets.standing import used
+from budgets.transfers import spares, transfer
+from common.display import moment
+from tenants.access import Access, organization_page
+from tenants.roles import Permission
+
+form_page = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@form_page
+@organization_page(Permission.EDIT_BUDGETS)
+def budget_transfer(request: HttpRequest, access: Access, budget_id: int) -> HttpResponse:
+    """From this budget to one beside it."""
+    budget, now = _in_force(access, budget_id), timezone.now()
+    lines = spares(budget, now)
+    form = TransferForm(request.POST if request.method == "POST" else None, budget=budget, lines=lines)
+    if form.is_valid():
+        given = form.cleaned_data
+        target = next(line.budget for line in lines if line.budget.id == given["to"])
+        try:
+            transfer(
+                organization=access.organization,
+                source=budget,
+                target=target,
+                amount=given["amount"],
+                reason=given["reason"],
+                actor=access.user,
+                now=now,
+            )
+        except ValidationError as error:
+            form.refuse(error)
+        else:
+            messages.success(request, f"{said(given['amount'], budget.unit)} moved to {target.name}.")
+            return redirect("budget", org_slug=access.organization.slug, budget_id=budget.id)
+    limit = limits_now([budget], now)[budget.id]
+    left = limit - used([budget], now)[budget.id].of(budget.unit)
+    context = {
+        "nav": "budgets",
+        "budget": budget,
+        "form": form,
+        "lines": lines,
+        "limit": said(limit, budget.unit),
+        "left": said(max(0, left), budget.unit),
+        "ends": moment(window_of(budget).at(now).end.astimezone(budget.zone)),
+    }
+    return render(request, "budgets/budget_transfer.html", context, status=422 if form.errors else 200)
+
+
+@form_page
+@organization_page(Permission.EDIT_BUDGETS)
+def pause(request: HttpRequest, access: Access, budget_id: int) -> HttpResponse:
+    budget, now = _in_force(access, budget_id), timezone.now()
+    form = PauseForm(request.POST if request.method == "POST" else None, budget=budget)
+    if form.is_valid():
+        until = form.cleaned_data["until"]
+        try:
+            budget_pause(organization=access.organization, budget=budget, until=until, actor=access.user, now=now)
+        except ValidationError as error:
+            form.refuse(error)
+        else:
+            messages.success(request, f"{budget.name} refuses nothing until {moment(until.astimezone(budget.zone))}.")
+            return redirect("budget", org_slug=access.organization.slug, budget_id=budget.id)
+    context = {"nav": "budgets", "budget": budget, "form": form, "longest": LONGEST.days}
+    return render(request, "budgets/budget_pause.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+@organization_page(Permission.EDIT_BUDGETS)
+def resume(request: HttpRequest, access: Access, budget_id: int) -> HttpResponse:
+    budget = _in_force(access, budget_id)
+    budget_resume(organization=access.organization, budget=budget, actor=access.user, now=timezone.now())
+    messages.success(request, f"{budget.name} is no longer paused.")
+    return redirect("budget", org_slug=access.organization.slug, budget_id=budget.id)
+
+
+def _in_force(access: Access, budget_id: int) -> Budget:
+    budgets = Budget.objects.in_force().with_scope()
+    return get_object_or_404(budgets, organization=access.organization, id=budget_id)
