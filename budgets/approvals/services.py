@@ -125,7 +125,7 @@ def increase_decide(
 
 
 def asker_of(actor: Asker) -> str:
-    kind = {User: "user", AccessToken: "token", VirtualKey: "key"}[type(actor)]
+    kind = "user" if isinstance(actor, User) else "token" if isinstance(actor, AccessToken) else "key"
     return f"{kind}:{actor.pk}"
 
 
