@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -51,6 +51,8 @@ class Line:
     request: IncreaseRequest
     amount: str
     lasts: str
+    # Until when it waits.
+    ends: str
     state: RequestState
     tone: str
     # Whether the member who looks may decide on it, or asked for it.
@@ -64,6 +66,7 @@ def line_of(request: IncreaseRequest, now: datetime, **whose: bool) -> Line:
         request=request,
         amount=said(request.amount, request.budget.unit),
         lasts=f"until {moment(request.until.astimezone(request.budget.zone))}" if request.until else "for good",
+        ends=moment(request.expires_at.astimezone(request.budget.zone)),
         state=state,
         tone=TONES[state],
         **whose,
@@ -178,7 +181,13 @@ def policy(request: HttpRequest, access: Access) -> HttpResponse:
 
 
 def decide(request: HttpRequest, form: DecisionForm, found: IncreaseRequest, member: Membership, now: datetime) -> int:
-    """200 when it is decided, with a message that says so; else the status of the refusal, and the form says why."""
+    """200 when it is decided, with a message that says so; else the status of the refusal, and the form says why.
+
+    PermissionDenied for a member who may not decide on it.
+    """
+    refused = Desk.of(found.organization_id, [found.budget], now).verdict(member, found)
+    if refused is not Verdict.YES:
+        raise PermissionDenied(str(refused))
     if not form.is_valid():
         return 422
     given = form.cleaned_data
