@@ -346,7 +346,6 @@ class ApprovalPolicy(TenantModel):
     # nano-USD, for budgets in cost; or percent of the limit, for every unit.
     manager_amount = models.BigIntegerField(null=True, blank=True)
     manager_percent = models.PositiveSmallIntegerField(null=True, blank=True)
-    version = models.PositiveIntegerField(default=1)
 
     class Meta:
         constraints = [

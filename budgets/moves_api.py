@@ -53,7 +53,7 @@ class TransfersView(MovingView):
         serializer.is_valid(raise_exception=True)
         given = serializer.validated_data
         others = Budget.objects.in_force().with_scope().filter(organization_id=self.caller.organization_id)
-        target = others.filter(id=parse_id(given["to"])).first()
+        target = others.filter(id=parse_id(given["to"]) or 0).first()
         if target is None:
             raise invalid(Fault("/to", "unknown_reference", "is not a budget in force of this organization"))
         _, row = transfer(

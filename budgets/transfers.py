@@ -7,6 +7,7 @@ from datetime import datetime
 from django.core.exceptions import ValidationError
 
 from budgets.applying import window_of
+from budgets.approvals.selectors import team_id_of
 from budgets.limits import limits_now
 from budgets.models import MAX_LIMIT, Budget, BudgetLimit, LimitKind, Scope
 from budgets.quantities import said
@@ -100,8 +101,9 @@ def spares(budget: Budget, now: datetime) -> list[Spare]:
 def _above(budget: Budget) -> int | None:
     """The team that holds the budget's scope; None: the organization does."""
     if budget.scope_type == Scope.TEAM and budget.team is not None:
-        return budget.team.parent_id
-    return budget.virtual_key.team_id if budget.virtual_key is not None else budget.team_id
+        above: int | None = budget.team.parent_id
+        return above
+    return team_id_of(budget)
 
 
 def _check_amount(source: Budget, target: Budget, amount: int, now: datetime) -> None:

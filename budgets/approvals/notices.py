@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from alerts.facts import GivenFacts
+from alerts.facts import Fact
 from alerts.kinds import AlertKind
 from alerts.models import Alert
 from alerts.services import Person, alert_acknowledge, alert_raise
@@ -12,6 +12,8 @@ from budgets.models import Budget, IncreaseRequest, RequestState, Unit
 from budgets.quantities import said
 from common.money import to_usd
 from tenants.models import AccessToken, Membership, Organization, User
+
+_Facts = dict[str, Fact | None]
 
 
 def increase_requested(
@@ -77,7 +79,7 @@ def _key(request: IncreaseRequest, what: str) -> str:
     return f"increase:{request.id}:{what}"
 
 
-def _facts(request: IncreaseRequest, organization: Organization) -> dict[str, str | int | list[str] | None]:
+def _facts(request: IncreaseRequest, organization: Organization) -> _Facts:
     budget = request.budget
     return {
         "budget": budget.name,
@@ -93,7 +95,7 @@ def _facts(request: IncreaseRequest, organization: Organization) -> dict[str, st
     }
 
 
-def _limits(budget: Budget, limit: int, amount: int) -> GivenFacts:
+def _limits(budget: Budget, limit: int, amount: int) -> _Facts:
     return {"limit_now": _amount(limit, budget), "limit_then": _amount(limit + amount, budget)}
 
 

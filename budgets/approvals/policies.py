@@ -3,7 +3,6 @@
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
-from django.db.models import F
 
 from budgets.approvals.selectors import policy_of
 from budgets.models import MAX_LIMIT, ApprovalPolicy
@@ -33,7 +32,7 @@ def policy_set(
     before = policy_of(organization.id)
     present = ApprovalPolicy.objects.filter(organization=organization)
     given = {"manager_amount": manager_amount, "manager_percent": manager_percent}
-    if not present.update(version=F("version") + 1, **given):
+    if not present.update(**given):
         ApprovalPolicy.objects.create(id=new_id(), organization=organization, **given)
     policy = policy_of(organization.id)
     audit_record(

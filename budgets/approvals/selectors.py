@@ -42,7 +42,7 @@ def team_id_of(budget: Budget) -> int | None:
 def policy_of(organization_id: int) -> ApprovalPolicy:
     """The organization's policy; one that is not saved, and lets managers approve nothing, where none was set."""
     found = ApprovalPolicy.objects.filter(organization_id=organization_id).first()
-    return found or ApprovalPolicy(organization_id=organization_id, version=0)
+    return found or ApprovalPolicy(organization_id=organization_id)
 
 
 def person_of(member: Membership) -> Person:

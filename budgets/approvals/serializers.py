@@ -91,7 +91,6 @@ class PolicyWriteSerializer(StrictSerializer[Any]):
 class PolicySerializer(serializers.Serializer[Any]):
     manager_amount = UsdField(allow_null=True, help_text="for budgets in cost")
     manager_percent = serializers.IntegerField(allow_null=True, help_text="of the limit, for budgets of every unit")
-    version = serializers.IntegerField()
 
 
 class BudgetNameSerializer(serializers.Serializer[Any]):

@@ -25,6 +25,8 @@ MOST_OPEN = 200
 # Each tells people: somebody who asks, withdraws and asks again must not flood them.
 MOST_A_DAY = 10
 LONGEST = timedelta(days=366)
+# So many are mailed; the page of the request is open to all who may decide.
+MOST_ASKED = 20
 NOTE_LENGTH = 500
 
 Asker = User | AccessToken | VirtualKey
@@ -57,7 +59,7 @@ def increase_ask(
         reason=_reason_checked(reason),
         user=asker if isinstance(asker, User) else None,
         asker=asker_of(asker),
-        asked_by=actor_name(asker),
+        asked_by=_name_of(asker),
         asked_at=now,
         # Not longer than it would last.
         expires_at=min(now + LIFETIME, until or now + LIFETIME),
@@ -65,7 +67,7 @@ def increase_ask(
     _check_room(request, now)
     request.save(force_insert=True)
     desk = Desk.of(organization.id, [budget], now)
-    approvers = desk.whom_to_ask(active_members(organization.id), request)
+    approvers = desk.whom_to_ask(active_members(organization.id), request)[:MOST_ASKED]
     increase_requested(request=request, organization=organization, limit=limit, approvers=approvers, now=now)
     _audit(request, "increase.requested", asker, now, reason=request.reason)
     return request
@@ -127,6 +129,11 @@ def increase_decide(
 def asker_of(actor: Asker) -> str:
     kind = "user" if isinstance(actor, User) else "token" if isinstance(actor, AccessToken) else "key"
     return f"{kind}:{actor.pk}"
+
+
+def _name_of(asker: Asker) -> str:
+    """For people to read: a credential's hint alone says little."""
+    return asker.email if isinstance(asker, User) else f"{asker.name} ({asker.hint})"
 
 
 def _in_force(budget: Budget) -> Budget:

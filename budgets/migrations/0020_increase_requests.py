@@ -25,7 +25,6 @@ class Migration(migrations.Migration):
                 ),
                 ("manager_amount", models.BigIntegerField(blank=True, null=True)),
                 ("manager_percent", models.PositiveSmallIntegerField(blank=True, null=True)),
-                ("version", models.PositiveIntegerField(default=1)),
                 (
                     "organization",
                     models.ForeignKey(

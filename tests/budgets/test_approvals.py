@@ -36,13 +36,13 @@ WEEK = timedelta(days=7)
 
 def ask(tenant: Tenant, budget: Budget, asker: Asker, *, now: datetime | None = None, **given: Any) -> IncreaseRequest:
     moment = now or utc_now()
-    values = {"amount": 20 * USD, "until": moment + WEEK, "reason": "The launch is on Friday"} | given
+    values: dict[str, Any] = {"amount": 20 * USD, "until": moment + WEEK, "reason": "The launch is on Friday"} | given
     with organization_scope(tenant.id):
         return increase_ask(organization=tenant.organization, budget=budget, asker=asker, now=moment, **values)
 
 
 def decide(tenant: Tenant, request: IncreaseRequest, by: User | AccessToken, **given: Any) -> IncreaseRequest:
-    values = {"version": 1, "approve": True, "note": "", "now": utc_now()} | given
+    values: dict[str, Any] = {"version": 1, "approve": True, "note": "", "now": utc_now()} | given
     with organization_scope(tenant.id):
         member = by if isinstance(by, AccessToken) else Membership.objects.select_related("user").get(user=by)
         return increase_decide(organization=tenant.organization, request_id=request.id, by=member, **values)

@@ -40,7 +40,7 @@ def limit(tenant: Tenant, budget: Budget) -> int:
 
 def count(tenant: Tenant, model: type[Any]) -> int:
     with organization_scope(tenant.id):
-        return model.objects.count()
+        return int(model.objects.count())
 
 
 def test_a_key_asks_and_a_token_decides(tenant: Tenant, holder: Caller, automation: Caller) -> None:
@@ -173,10 +173,10 @@ def test_pages_of_a_list(tenant: Tenant, automation: Caller) -> None:
 
 
 def test_the_policy(tenant: Tenant, automation: Caller) -> None:
-    assert automation("GET", "approval-policy").body == {"manager_amount": None, "manager_percent": None, "version": 0}
+    assert automation("GET", "approval-policy").body == {"manager_amount": None, "manager_percent": None}
     set_ = automation("PUT", "approval-policy", {"manager_amount": "250.00"}).body
-    assert set_ == {"manager_amount": "250.000000000", "manager_percent": None, "version": 1}
-    assert automation("PUT", "approval-policy", {"manager_percent": 20}).body["version"] == 2
+    assert set_ == {"manager_amount": "250.000000000", "manager_percent": None}
+    assert automation("PUT", "approval-policy", {"manager_percent": 20}).status == 200
     for wrong in (
         {"manager_percent": 0},
         {"manager_percent": 101},
