@@ -7,13 +7,14 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
+from budgets.amounts import spoken_exact
 from budgets.applying import window_of
 from budgets.approvals.forms import PauseForm, TransferForm
 from budgets.limits import limits_now
 from budgets.models import Budget
-from budgets.pauses import LONGEST, budget_pause, budget_resume
-from budgets.quantities import said
+from budgets.pauses import budget_pause, budget_resume
 from budgets.standing import used
+from budgets.terms import LONGEST_PAUSE
 from budgets.transfers import spares, transfer
 from common.display import moment
 from tenants.access import Access, organization_page
@@ -45,7 +46,7 @@ def budget_transfer(request: HttpRequest, access: Access, budget_id: int) -> Htt
         except ValidationError as error:
             form.refuse(error)
         else:
-            messages.success(request, f"{said(given['amount'], budget.unit)} moved to {target.name}.")
+            messages.success(request, f"{spoken_exact(budget.unit, given['amount'])} moved to {target.name}.")
             return redirect("budget", org_slug=access.organization.slug, budget_id=budget.id)
     limit = limits_now([budget], now)[budget.id]
     left = limit - used([budget], now)[budget.id].of(budget.unit)
@@ -54,8 +55,8 @@ def budget_transfer(request: HttpRequest, access: Access, budget_id: int) -> Htt
         "budget": budget,
         "form": form,
         "lines": lines,
-        "limit": said(limit, budget.unit),
-        "left": said(max(0, left), budget.unit),
+        "limit": spoken_exact(budget.unit, limit),
+        "left": spoken_exact(budget.unit, max(0, left)),
         "ends": moment(window_of(budget).at(now).end.astimezone(budget.zone)),
     }
     return render(request, "budgets/budget_transfer.html", context, status=422 if form.errors else 200)
@@ -75,7 +76,7 @@ def pause(request: HttpRequest, access: Access, budget_id: int) -> HttpResponse:
         else:
             messages.success(request, f"{budget.name} refuses nothing until {moment(until.astimezone(budget.zone))}.")
             return redirect("budget", org_slug=access.organization.slug, budget_id=budget.id)
-    context = {"nav": "budgets", "budget": budget, "form": form, "longest": LONGEST.days}
+    context = {"nav": "budgets", "budget": budget, "form": form, "longest": LONGEST_PAUSE.days}
     return render(request, "budgets/budget_pause.html", context, status=422 if form.errors else 200)
 
 

@@ -8,7 +8,8 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from budgets.approvals.serializers import PAUSE, TRANSFER, PauseWriteSerializer, TransferWriteSerializer, written
+from budgets.amounts import to_text
+from budgets.approvals.serializers import PAUSE, TRANSFER, PauseWriteSerializer, TransferWriteSerializer
 from budgets.limits import limits_now
 from budgets.models import Budget
 from budgets.pauses import budget_pause, budget_resume
@@ -67,10 +68,10 @@ class TransfersView(MovingView):
         )
         limits = limits_now([source, target], now)
         sides = {
-            name: {"budget": {"id": str(each.id), "name": each.name}, "limit": written(limits[each.id], each.unit)}
+            name: {"budget": {"id": str(each.id), "name": each.name}, "limit": to_text(each.unit, limits[each.id])}
             for name, each in (("from", source), ("to", target))
         }
-        answer = {"unit": source.unit, "amount": written(row.amount, source.unit), "until": row.ends_at}
+        answer = {"unit": source.unit, "amount": to_text(source.unit, row.amount), "until": row.ends_at}
         return Response(answer | sides, status=201)
 
 

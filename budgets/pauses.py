@@ -1,26 +1,25 @@
 """Pausing a budget: for a while it counts, tells and refuses nothing."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.core.exceptions import ValidationError
 from django.db.models import F
 
 from budgets.models import Budget
+from budgets.terms import LONGEST_PAUSE
 from common.display import moment
 from common.problems import Problem
 from tenants.models import AccessToken, Organization, User
 from tenants.services import audit_record
 from usage.locks import lock_organization
 
-LONGEST = timedelta(days=90)
-
 
 def budget_pause(
     *, organization: Organization, budget: Budget, until: datetime, actor: User | AccessToken, now: datetime
 ) -> Budget:
-    """Until then it refuses nothing. ValidationError for an end that has passed or is more than LONGEST away."""
-    if not now < until <= now + LONGEST:
-        raise ValidationError({"until": f"After now, and within {LONGEST.days} days."})
+    """Until then it refuses nothing. ValidationError for an end that has passed or is more than LONGEST_PAUSE away."""
+    if not now < until <= now + LONGEST_PAUSE:
+        raise ValidationError({"until": f"After now, and within {LONGEST_PAUSE.days} days."})
     return _set(organization, budget, until, actor, now)
 
 

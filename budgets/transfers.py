@@ -1,17 +1,17 @@
 """Moving a part of a limit from one budget to another beside it, for the rest of their common period."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
 
+from budgets.amounts import spoken_exact
 from budgets.applying import window_of
 from budgets.approvals.selectors import team_id_of
 from budgets.limits import limits_now
 from budgets.models import MAX_LIMIT, Budget, BudgetLimit, LimitKind, Scope
-from budgets.quantities import said
-from budgets.services import report_anew
+from budgets.services import limit_moved
 from budgets.standing import used
 from budgets.windows import ROLLING, TOTAL
 from common.periods import Period
@@ -52,7 +52,8 @@ def transfer(
     if len(found) < 2 or target.id not in {each.id for each in beside(found[source.id], list(found.values()), now)}:
         raise ValidationError({"to": "Another budget of the same scope, unit and period, in force."})
     source, target = found[source.id], found[target.id]
-    _check_amount(source, target, amount, now)
+    limits = limits_now([source, target], now)
+    _check_amount(source, target, amount, limits, now)
     period = window_of(source).at(now)
     rows = (
         _row(source, -amount, period, f"To {target.name}: {_reason_checked(reason)}", actor, now),
@@ -60,10 +61,10 @@ def transfer(
     )
     BudgetLimit.objects.bulk_create(rows)
     for budget in (source, target):
-        report_anew(budget, organization, now)
+        limit_moved(before=budget, budget=budget, limit_before=limits[budget.id], organization=organization, now=now)
     audit_record(
         organization_id=organization.id, actor=actor, action="budget.transferred", target=source, now=now,
-        amount=said(amount, source.unit), reason=reason.strip(), **{"from": source.name, "to": target.name},
+        amount=spoken_exact(source.unit, amount), reason=reason.strip(), **{"from": source.name, "to": target.name},
     )  # fmt: skip
     return rows
 
@@ -106,13 +107,14 @@ def _above(budget: Budget) -> int | None:
     return team_id_of(budget)
 
 
-def _check_amount(source: Budget, target: Budget, amount: int, now: datetime) -> None:
-    limits = limits_now([source, target], now)
+def _check_amount(source: Budget, target: Budget, amount: int, limits: Mapping[int, int], now: datetime) -> None:
     left = limits[source.id] - used([source], now)[source.id].of(source.unit)
     # A limit of nothing is none: at least one unit stays.
     most = min(left, limits[source.id] - 1)
     if not 0 < amount <= most:
-        raise ValidationError({"amount": f"More than 0 and at most {said(max(0, most), source.unit)}: what is left."})
+        raise ValidationError(
+            {"amount": f"More than 0 and at most {spoken_exact(source.unit, max(0, most))}: what is left."}
+        )
     if limits[target.id] + amount > MAX_LIMIT:
         raise ValidationError({"amount": "Together with the present limit this is more than a limit may be."})
 

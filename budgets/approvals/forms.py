@@ -8,14 +8,14 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.core.exceptions import ValidationError
 
+from budgets.amounts import AmountError, for_person, from_person, spoken_exact
 from budgets.applying import window_of
 from budgets.approvals.services import NOTE_LENGTH
-from budgets.forms import UsdInput
-from budgets.models import MAX_LIMIT, ApprovalPolicy, Budget, Unit
-from budgets.quantities import said
+from budgets.forms import sentence
+from budgets.models import ApprovalPolicy, Budget, Unit
 from budgets.transfers import REASON_LENGTH, Spare
 from budgets.windows import ROLLING, TOTAL
-from common.display import moment, usd_exact
+from common.display import moment
 from common.periods import local_midnight
 from tenants.forms import ServiceForm
 
@@ -24,11 +24,24 @@ PERIOD, DAY, GOOD = "period", "day", "good"
 FIRST_DAY, LAST_DAY = date(2015, 1, 1), date(9000, 1, 1)
 
 
-def amount_input(unit: str, label: str) -> forms.Field:
-    words = UNIT_WORDS[Unit(unit)]
-    if unit == Unit.COST:
-        return UsdInput(label=f"{label}, in {words}")
-    return forms.IntegerField(label=f"{label}, in {words}", min_value=1, max_value=MAX_LIMIT)
+class AmountInput(forms.CharField):
+    """An amount as people write it, in a unit; left empty where that is allowed it is None."""
+
+    def __init__(self, unit: str, **options: Any) -> None:
+        self.unit = unit
+        widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
+        super().__init__(max_length=40, widget=widget, **options)
+
+    def clean(self, value: Any) -> int | None:
+        text = super().clean(value)
+        try:
+            return from_person(self.unit, text) if text else None
+        except AmountError as error:
+            raise ValidationError(sentence(str(error)), code=error.code) from error
+
+
+def amount_input(unit: str, label: str) -> AmountInput:
+    return AmountInput(unit, label=f"{label}, in {UNIT_WORDS[Unit(unit)]}")
 
 
 def reason_input(length: int, help_text: str) -> forms.CharField:
@@ -53,13 +66,6 @@ class LastDayField(forms.DateField):
         if not FIRST_DAY <= day <= LAST_DAY:
             raise ValidationError("Not a day that can be meant here.", code="out_of_range")
         return local_midnight(day + timedelta(days=1), self.zone)
-
-
-class OptionalUsdInput(UsdInput):
-    """The same; left empty it is None."""
-
-    def clean(self, value: Any) -> int | None:  # type: ignore[override]
-        return super().clean(value) if str(value or "").strip() else None
 
 
 class AskForm(ServiceForm):
@@ -126,14 +132,17 @@ class PolicyForm(ServiceForm):
     manager_percent = forms.IntegerField(
         label="Part of the limit, in percent", required=False, min_value=1, max_value=100
     )
-    manager_amount = OptionalUsdInput(
-        label="Amount in US dollars", required=False, help_text="Of budgets in tokens or requests they approve nothing."
+    manager_amount = AmountInput(
+        Unit.COST,
+        label="Amount in US dollars",
+        required=False,
+        help_text="Of budgets in tokens or requests they approve nothing.",
     )
 
     @classmethod
     def of(cls, policy: ApprovalPolicy, data: Any = None) -> "PolicyForm":
         chosen = "percent" if policy.manager_percent else "amount" if policy.manager_amount else "nothing"
-        amount = usd_exact(policy.manager_amount).removeprefix("$") if policy.manager_amount else ""
+        amount = for_person(Unit.COST, policy.manager_amount) if policy.manager_amount else ""
         initial = {"kind": chosen, "manager_percent": policy.manager_percent, "manager_amount": amount}
         return cls(data, initial=initial)
 
@@ -161,7 +170,7 @@ class TransferForm(ServiceForm):
     def __init__(self, data: Any = None, *, budget: Budget, lines: Sequence[Spare]) -> None:
         super().__init__(data)
         self.fields["to"].choices = [  # type: ignore[attr-defined]
-            (line.budget.id, f"{line.budget.name} (limit {said(line.limit, budget.unit)})") for line in lines
+            (line.budget.id, f"{line.budget.name} (limit {spoken_exact(budget.unit, line.limit)})") for line in lines
         ]
         self.fields["amount"] = amount_input(budget.unit, "How much")
         self.fields["reason"] = reason_input(REASON_LENGTH, "It stands in the history of both limits.")

@@ -7,10 +7,10 @@ from alerts.facts import Fact
 from alerts.kinds import AlertKind
 from alerts.models import Alert
 from alerts.services import Person, alert_acknowledge, alert_raise
+from budgets.amounts import spoken_exact, to_text
 from budgets.approvals.link import Invited, decision_path
+from budgets.labels import scope_label
 from budgets.models import Budget, IncreaseRequest, RequestState, Unit
-from budgets.quantities import said
-from common.money import to_usd
 from tenants.models import AccessToken, Membership, Organization, User
 
 _Facts = dict[str, Fact | None]
@@ -26,7 +26,7 @@ def increase_requested(
         kind=AlertKind.INCREASE_REQUESTED,
         dedup_key=_key(request, "requested"),
         severity="info",
-        title=f"{request.asked_by} asks for {said(request.amount, budget.unit)} more on {budget.name}",
+        title=f"{request.asked_by} asks for {spoken_exact(budget.unit, request.amount)} more on {budget.name}",
         facts=_facts(request, organization) | _limits(budget, limit, request.amount),
         now=now,
         people=[
@@ -52,7 +52,7 @@ def increase_decided(
         kind=AlertKind.INCREASE_DECIDED,
         dedup_key=_key(request, "decided"),
         severity="info",
-        title=f"{said(request.amount, request.budget.unit)} more on {request.budget.name}: {words}",
+        title=f"{spoken_exact(request.budget.unit, request.amount)} more on {request.budget.name}: {words}",
         facts=_facts(request, organization)
         | {"decision": words, "decided_by": request.decided_by, "note": request.note or None},
         now=now,
@@ -83,8 +83,7 @@ def _facts(request: IncreaseRequest, organization: Organization) -> _Facts:
     budget = request.budget
     return {
         "budget": budget.name,
-        "scope": str(budget.scope),
-        "unit": budget.get_unit_display(),
+        "scope": scope_label(budget),
         "increase": _amount(request.amount, budget),
         "until": request.until.isoformat() if request.until else None,
         "lasts": None if request.until else "for good",
@@ -99,5 +98,6 @@ def _limits(budget: Budget, limit: int, amount: int) -> _Facts:
     return {"limit_now": _amount(limit, budget), "limit_then": _amount(limit + amount, budget)}
 
 
-def _amount(amount: int, budget: Budget) -> str | int | None:
-    return to_usd(amount) if budget.unit == Unit.COST else amount
+def _amount(amount: int, budget: Budget) -> str | None:
+    """A decimal string of USD, which alerts know to write; tokens and requests as text."""
+    return to_text(Unit.COST, amount) if budget.unit == Unit.COST else spoken_exact(budget.unit, amount)

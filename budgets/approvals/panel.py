@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from budgets.amounts import spoken_exact
 from budgets.approvals.selectors import open_requests
 from budgets.limits import base_at, limit_at, limits_of
 from budgets.models import Budget, BudgetLimit, LimitKind
-from budgets.quantities import said
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,10 @@ def panel(budget: Budget, now: datetime) -> dict[str, Any]:
     paused = budget.paused_until if budget.paused_until is not None and budget.paused_until > now else None
     return {
         "extras": extras(budget, limits, now),
-        "base": said(base_at(budget, limits, now), budget.unit),
-        "in_force": said(limit_at(budget, limits, now), budget.unit),
+        "base": spoken_exact(budget.unit, base_at(budget, limits, now)),
+        "in_force": spoken_exact(budget.unit, limit_at(budget, limits, now)),
         "asked": [
-            (each, said(each.amount, budget.unit))
+            (each, spoken_exact(budget.unit, each.amount))
             for each in open_requests(budget.organization_id, now).filter(budget_id=budget.id)
         ],
         "paused_until": paused,
@@ -41,7 +41,7 @@ def extras(budget: Budget, limits: Sequence[BudgetLimit], now: datetime) -> list
     return [
         Extra(
             LimitKind(limit.kind).label,
-            f"{'+' if limit.amount > 0 else '−'}{said(abs(limit.amount), budget.unit)}",
+            f"{'+' if limit.amount > 0 else '−'}{spoken_exact(budget.unit, abs(limit.amount))}",
             limit,
         )
         for limit in limits

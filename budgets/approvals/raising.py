@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 
 from budgets.limits import base_at, limits_now, limits_of
 from budgets.models import MAX_LIMIT, BudgetLimit, IncreaseRequest, LimitKind
-from budgets.services import budget_update, report_anew
+from budgets.services import budget_update, limit_moved
 from tenants.models import AccessToken, Organization, User
 from tenants.services import actor_name
 
@@ -16,7 +16,8 @@ def raise_until(
 ) -> None:
     """Adds the amount until its end; thresholds that are no longer reached may speak again."""
     budget = request.budget
-    if limits_now([budget], now)[budget.id] + request.amount > MAX_LIMIT:
+    limit = limits_now([budget], now)[budget.id]
+    if limit + request.amount > MAX_LIMIT:
         raise ValidationError({"amount": "Together with the present limit this is more than a limit may be."})
     BudgetLimit.objects.create(
         organization=organization,
@@ -29,7 +30,7 @@ def raise_until(
         made_by=actor_name(actor),
         created_at=now,
     )
-    report_anew(budget, organization, now)
+    limit_moved(before=budget, budget=budget, limit_before=limit, organization=organization, now=now)
 
 
 def raise_for_good(

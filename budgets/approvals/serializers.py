@@ -5,59 +5,13 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
+from budgets.amounts import to_text
 from budgets.approvals.services import NOTE_LENGTH
-from budgets.models import MAX_LIMIT, IncreaseRequest, RequestState, Unit
-from budgets.serializers import OneOf, UsdField
+from budgets.fields import AMOUNT, AmountField, OneOf, UsdField
+from budgets.models import IncreaseRequest, RequestState, Unit
 from budgets.transfers import REASON_LENGTH
-from common.money import parse_usd, to_usd, usd_to_nano
 from common.strict import StrictCharField, StrictSerializer
 from tenants.serializers import StrictDateTimeField, StrictIntegerField
-
-AMOUNT = {
-    "type": "string",
-    "example": "50.00",
-    "description": "In the budget's unit: USD with up to nine decimals, or whole tokens or requests.",
-}
-
-
-def written(amount: int, unit: str) -> str:
-    """An amount as the API writes it: a decimal string of USD, or digits."""
-    return (to_usd(amount) or "") if unit == Unit.COST else str(amount)
-
-
-@extend_schema_field(AMOUNT)
-class AmountField(serializers.Field[int, Any, str, Any]):
-    """An amount in the unit that the serializer's context names."""
-
-    default_error_messages = {
-        "invalid": 'must be a decimal string in USD such as "50.00"',
-        "invalid_count": 'must be a whole number in a string, such as "100000"',
-        "too_fine": "is finer than a nano-dollar (9 decimals)",
-        "out_of_range": "must be more than 0 and no more than a limit may be",
-    }
-
-    def to_internal_value(self, data: Any) -> int:
-        amount = self._dollars(data) if self.context["unit"] == Unit.COST else self._count(data)
-        if not 0 < amount <= MAX_LIMIT:
-            self.fail("out_of_range")
-        return amount
-
-    def _dollars(self, data: Any) -> int:
-        amount = parse_usd(data) if isinstance(data, str) else None
-        if amount is None:
-            self.fail("invalid")
-        nano = usd_to_nano(amount)
-        if nano is None:
-            self.fail("too_fine")
-        return nano
-
-    def _count(self, data: Any) -> int:
-        if not isinstance(data, str) or not data.isascii() or not data.isdigit() or len(data) > 19:
-            self.fail("invalid_count")
-        return int(data)
-
-    def to_representation(self, value: int) -> str:
-        return written(value, self.context["unit"])
 
 
 class IncreaseWriteSerializer(StrictSerializer[Any]):
@@ -117,8 +71,8 @@ class IncreaseSerializer(serializers.Serializer[IncreaseRequest]):
     version = serializers.IntegerField(help_text="the ETag, for If-Match")
 
     @extend_schema_field(AMOUNT)
-    def get_amount(self, request: IncreaseRequest) -> str:
-        return written(request.amount, request.budget.unit)
+    def get_amount(self, request: IncreaseRequest) -> str | None:
+        return to_text(request.budget.unit, request.amount)
 
     @extend_schema_field({"type": "string", "enum": RequestState.values})
     def get_state(self, request: IncreaseRequest) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 
+from budgets.amounts import spoken_exact
 from budgets.approvals.link import LIFETIME
 from budgets.approvals.notices import increase_decided, increase_requested, increase_withdrawn
 from budgets.approvals.raising import raise_for_good, raise_until
@@ -13,7 +14,6 @@ from budgets.approvals.rule import Verdict
 from budgets.approvals.selectors import Desk, active_members, increase_requests, open_requests
 from budgets.limits import limits_now
 from budgets.models import MAX_LIMIT, Budget, IncreaseRequest, RequestState
-from budgets.quantities import said
 from common.display import moment
 from common.ids import new_id
 from common.problems import Problem
@@ -226,6 +226,6 @@ def _asker_to_tell(request: IncreaseRequest, actor: User | AccessToken) -> User 
 def _audit(request: IncreaseRequest, action: str, actor: Asker, now: datetime, **facts: str) -> None:
     audit_record(
         organization_id=request.organization_id, actor=actor, action=action, target=request, now=now,
-        budget=request.budget.name, amount=said(request.amount, request.budget.unit),
+        budget=request.budget.name, amount=spoken_exact(request.budget.unit, request.amount),
         until=moment(request.until) if request.until else "for good", **facts,
     )  # fmt: skip

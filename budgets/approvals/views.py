@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from budgets.amounts import spoken, spoken_exact
 from budgets.approvals.forms import AskForm, DecisionForm, PolicyForm
 from budgets.approvals.policies import policy_set, policy_text
 from budgets.approvals.rule import MANAGER_DAYS, Verdict
@@ -25,7 +26,6 @@ from budgets.approvals.selectors import (
 from budgets.approvals.services import asker_of, increase_ask, increase_decide, increase_withdraw
 from budgets.limits import limits_now
 from budgets.models import Budget, IncreaseRequest, RequestState
-from budgets.quantities import said
 from budgets.standing import used
 from common.display import moment
 from common.problems import Problem
@@ -64,7 +64,7 @@ def line_of(request: IncreaseRequest, now: datetime, **whose: bool) -> Line:
     state = request.state_at(now)
     return Line(
         request=request,
-        amount=said(request.amount, request.budget.unit),
+        amount=spoken_exact(request.budget.unit, request.amount),
         lasts=f"until {moment(request.until.astimezone(request.budget.zone))}" if request.until else "for good",
         ends=moment(request.expires_at.astimezone(request.budget.zone)),
         state=state,
@@ -125,7 +125,7 @@ def ask(request: HttpRequest, access: Access, budget_id: int) -> HttpResponse:
         "nav": "budgets",
         "budget": budget,
         "form": form,
-        "limit": said(limits_now([budget], now)[budget.id], budget.unit),
+        "limit": spoken_exact(budget.unit, limits_now([budget], now)[budget.id]),
     }
     return render(request, "budgets/increase_ask.html", context, status=422 if form.errors else 200)
 
@@ -224,9 +224,9 @@ def decision_context(found: IncreaseRequest, member: Membership, now: datetime) 
         "budget": budget,
         "waits": line.state is RequestState.PENDING and budget.archived_at is None,
         "may_not": str(may_not),
-        "limit": said(limit, budget.unit),
-        "raised": said(limit + found.amount, budget.unit),
-        "spent": said(spent, budget.unit),
+        "limit": spoken_exact(budget.unit, limit),
+        "raised": spoken_exact(budget.unit, limit + found.amount),
+        "spent": spoken(budget.unit, spent),
         "percent": spent * 100 // limit,
         "percent_raised": spent * 100 // (limit + found.amount),
     }

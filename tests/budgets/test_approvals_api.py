@@ -203,7 +203,8 @@ def test_a_transfer(tenant: Tenant, automation: Caller, prices: None) -> None:
     for wrong in ({"amount": "70.00"}, {"to": "7"}, {"to": str(source.id)}, {"to": "x"}, {"reason": " "}):
         refused = automation("POST", f"budgets/{source.id}/transfers", body | wrong)
         assert refused.problem == (422, "validation-error"), wrong
-    assert count(tenant, BudgetLimit) == 2
+    with organization_scope(tenant.id):
+        assert BudgetLimit.objects.filter(kind="transfer").count() == 2
 
 
 def test_a_pause(tenant: Tenant, automation: Caller) -> None:
