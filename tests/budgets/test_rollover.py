@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from alerts.models import Alert
 from budgets.limits import limit_at, limits_now, limits_of, rolled_over, window_pairs
 from budgets.models import Budget, BudgetLimit, LimitKind
 from budgets.standing import Used
 from tenants.access import organization_scope
-from tests.budgets.support import USD, make_budget, use
+from tests.budgets.support import make_budget, use
 from tests.factories import Tenant
 from tests.ingest.payloads import event
 
@@ -92,4 +93,19 @@ def test_from_the_ledger(tenant: Tenant, prices: None) -> None:
     assert limit() == 19 * COST
     use(tenant, event(time=(NOW - DAY).isoformat()), now=NOW)
     assert limit() == 18 * COST
-    assert made.limit < USD
+
+
+def test_thresholds_are_of_all_that_may_be_used(tenant: Tenant, prices: None) -> None:
+    """Yesterday left all it had; today's first call uses today's limit up, and half of what there is."""
+    made = make_budget(tenant, period="day", limit=COST, thresholds=(100,), now=NOW - DAY)
+    with organization_scope(tenant.id):
+        Budget.objects.filter(id=made.id).update(rollover_max=COST)
+
+    def alerts() -> int:
+        with organization_scope(tenant.id):
+            return Alert.objects.count()
+
+    use(tenant, event(time=NOW.isoformat()), now=NOW)
+    assert alerts() == 0
+    use(tenant, event(time=NOW.isoformat()), now=NOW)
+    assert alerts() == 1
