@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
-from budgets.amounts import spoken_exact
+from budgets.amounts import spoken, spoken_exact
 from budgets.applying import window_of
 from budgets.approvals.forms import PauseForm, TransferForm
 from budgets.limits import limits_now
@@ -56,7 +56,7 @@ def budget_transfer(request: HttpRequest, access: Access, budget_id: int) -> Htt
         "form": form,
         "lines": lines,
         "limit": spoken_exact(budget.unit, limit),
-        "left": spoken_exact(budget.unit, max(0, left)),
+        "left": spoken(budget.unit, max(0, left)),
         "ends": moment(window_of(budget).at(now).end.astimezone(budget.zone)),
     }
     return render(request, "budgets/budget_transfer.html", context, status=422 if form.errors else 200)
