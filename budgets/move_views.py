@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from budgets.amounts import spoken, spoken_exact
 from budgets.applying import window_of
@@ -65,7 +65,12 @@ def budget_transfer(request: HttpRequest, access: Access, budget_id: int) -> Htt
 @form_page
 @organization_page(Permission.EDIT_BUDGETS)
 def pause(request: HttpRequest, access: Access, budget_id: int) -> HttpResponse:
+    """Begins a pause, moves its end, or with the button `end` ends it now."""
     budget, now = _in_force(access, budget_id), timezone.now()
+    if "end" in request.POST:
+        budget_resume(organization=access.organization, budget=budget, actor=access.user, now=now)
+        messages.success(request, f"{budget.name} is no longer paused.")
+        return redirect("budget", org_slug=access.organization.slug, budget_id=budget.id)
     form = PauseForm(request.POST if request.method == "POST" else None, budget=budget)
     if form.is_valid():
         until = form.cleaned_data["until"]
@@ -78,15 +83,6 @@ def pause(request: HttpRequest, access: Access, budget_id: int) -> HttpResponse:
             return redirect("budget", org_slug=access.organization.slug, budget_id=budget.id)
     context = {"nav": "budgets", "budget": budget, "form": form, "longest": LONGEST_PAUSE.days}
     return render(request, "budgets/budget_pause.html", context, status=422 if form.errors else 200)
-
-
-@require_POST
-@organization_page(Permission.EDIT_BUDGETS)
-def resume(request: HttpRequest, access: Access, budget_id: int) -> HttpResponse:
-    budget = _in_force(access, budget_id)
-    budget_resume(organization=access.organization, budget=budget, actor=access.user, now=timezone.now())
-    messages.success(request, f"{budget.name} is no longer paused.")
-    return redirect("budget", org_slug=access.organization.slug, budget_id=budget.id)
 
 
 def _in_force(access: Access, budget_id: int) -> Budget:

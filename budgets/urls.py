@@ -13,7 +13,6 @@ urlpatterns = [
     path("o/<slug:org_slug>/budgets/<int:budget_id>/increase", approvals.ask, name="increase_ask"),
     path("o/<slug:org_slug>/budgets/<int:budget_id>/transfer", move_views.budget_transfer, name="budget_transfer"),
     path("o/<slug:org_slug>/budgets/<int:budget_id>/pause", move_views.pause, name="budget_pause"),
-    path("o/<slug:org_slug>/budgets/<int:budget_id>/resume", move_views.resume, name="budget_resume"),
     path("o/<slug:org_slug>/budgets/requests", approvals.requests, name="increase_requests"),
     path("o/<slug:org_slug>/budgets/requests/<int:request_id>", approvals.increase_request, name="increase_request"),
     path("o/<slug:org_slug>/budgets/requests/<int:request_id>/withdraw", approvals.withdraw, name="increase_withdraw"),

@@ -32,7 +32,6 @@ ACTIONS = {
     "billed_upload",
     "budget_transfer",
     "budget_pause",
-    "budget_resume",
     "increase_withdraw",
     "approval_policy",
 }
