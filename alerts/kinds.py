@@ -16,6 +16,8 @@ class AlertKind(models.TextChoices):
     KEY_SILENT = "key_silent", "Silent key"
     INGESTION_STALLED = "ingestion_stalled", "Ingestion stalled"
     PRICE_CHANGED = "price_changed", "Price changed"
+    INCREASE_REQUESTED = "increase_requested", "Increase requested"
+    INCREASE_DECIDED = "increase_decided", "Increase decided"
     CHANNEL_PROBLEM = "channel_problem", "Channel problem"
     CHANNEL_TEST = "channel_test", "Test"
     RULE_TEST = "rule_test", "Test of a rule"

@@ -273,10 +273,14 @@ class RuleStanding(TenantModel):
 
 
 class Delivery(TenantModel):
-    """The duty to tell one channel of one alert: made with the alert, done by `alerts.deliver`."""
+    """The duty to tell one channel, or one person by email, of one alert: made with it, done by `alerts.deliver`."""
 
     alert = tenant_key("alerts.Alert")
-    channel = tenant_key("alerts.Channel")
+    channel = tenant_key("alerts.Channel", null=True)
+    # Whom the alert asks in person, and the path that this one's button leads to. The path may let its holder act, so
+    # it is on no page and in no answer.
+    recipient = models.EmailField(max_length=254, blank=True, default="")
+    link = models.CharField(max_length=500, blank=True, default="")
     status = models.CharField(max_length=10, choices=DeliveryStatus.choices, default=DeliveryStatus.PENDING)
     attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField()
@@ -290,6 +294,16 @@ class Delivery(TenantModel):
         constraints = [
             models.UniqueConstraint(
                 fields=["organization", "alert", "channel"], name="delivery_once_per_alert_and_channel"
+            ),
+            models.UniqueConstraint(
+                fields=["organization", "alert", "recipient"],
+                condition=~Q(recipient=""),
+                name="delivery_once_per_alert_and_person",
+            ),
+            models.CheckConstraint(
+                condition=Q(channel__isnull=False, recipient="", link="")
+                | (Q(channel__isnull=True) & ~Q(recipient="")),
+                name="delivery_to_a_channel_or_a_person",
             ),
             models.CheckConstraint(condition=Q(status__in=DeliveryStatus.values), name="delivery_status_known"),
             models.CheckConstraint(

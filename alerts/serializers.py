@@ -26,7 +26,10 @@ class AttemptSerializer(serializers.Serializer[Any]):
 
 class DeliverySerializer(serializers.Serializer[DeliveryHistory]):
     id = serializers.CharField(source="delivery.id")
-    channel = ChannelNameSerializer(source="delivery.channel")
+    channel = ChannelNameSerializer(source="delivery.channel", allow_null=True)
+    recipient = serializers.CharField(
+        source="delivery.recipient", allow_blank=True, help_text="Who is told in person, where it is no channel."
+    )
     status = serializers.ChoiceField(DeliveryStatus.choices, source="delivery.status")
     attempt_count = serializers.IntegerField(source="delivery.attempts")
     next_attempt_at = serializers.DateTimeField(source="delivery.next_attempt_at")

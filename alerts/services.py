@@ -1,6 +1,7 @@
 """Writes to alerts and channels. Each runs inside `organization_scope`, in its caller's transaction."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -44,6 +45,14 @@ TITLE_LENGTH = DEDUP_KEY_LENGTH = 200
 Actor = User | AccessToken | None
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody whom an alert is for, beside the channels. `link`: a path only they get; else that of the facts."""
+
+    email: str
+    link: str = ""
+
+
 def alert_raise(
     *,
     organization_id: int,
@@ -54,8 +63,10 @@ def alert_raise(
     facts: GivenFacts,
     now: datetime,
     subject: str = "",
+    people: Iterable[Person] = (),
 ) -> Alert | None:
-    """The alert with a pending delivery for every channel that listens; None when this dedup key had fired before.
+    """The alert with a pending delivery for every channel that listens and each of the people, by email; None when
+    this dedup key had fired before.
 
     A rule of the organization about this kind and subject (such as "budget:17") decides otherwise where there is one:
     whether it fires at all, how severe it is and who is told.
@@ -63,10 +74,22 @@ def alert_raise(
     rule = governing_rule(organization_id, kind, subject)
     if rule is not None and not rule.enabled:
         return None
-    return alert_write(
+    alert = alert_write(
         organization_id, channels_told(organization_id, rule, now), kind, dedup_key,
         rule.severity or severity if rule else severity, title, facts, now, rule=rule, subject=subject,
     )  # fmt: skip
+    if alert is not None:
+        Delivery.objects.bulk_create(
+            Delivery(
+                organization_id=organization_id,
+                alert=alert,
+                recipient=person.email,
+                link=person.link,
+                next_attempt_at=now,
+            )
+            for person in people
+        )
+    return alert
 
 
 def alert_write(
