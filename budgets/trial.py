@@ -1,0 +1,78 @@
+"""Trying a budget, saved or not, on the usage of the last days."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from budgets.applying import window_of
+from budgets.backtest import Mark, Replay, Step, Trial, replay
+from budgets.backtest_source import Grain, usage_of, used_by_slot
+from budgets.models import Action, Budget, BudgetAction, Enforcement, UnpricedPolicy
+from budgets.windows import TOTAL
+from common.periods import Period, local_midnight
+
+MIN_DAYS, DAYS, MAX_DAYS = 1, 30, 90
+# Events that are replayed one by one; a page waits for it, a program may wait longer.
+EXACT_ON_A_PAGE, EXACT_OVER_THE_API = 200_000, 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of it. `told`: the dimensions by which what was affected is told apart."""
+
+    budget: Budget
+    period: Period
+    trial: Trial
+    grain: Grain
+    told: tuple[str, ...]
+    replay: Replay
+
+
+def budget_try(*, budget: Budget, actions: Iterable[BudgetAction], days: int, now: datetime, exact_up_to: int) -> Tried:
+    """Replays the last `days` local days and today up to now; the limit counts as it is, a shadow as if it were none.
+
+    What was used before in a window that was open then counts as it was. A total begins with the first of the days.
+    """
+    today = now.astimezone(budget.zone).date()
+    period = Period(local_midnight(today - timedelta(days=days), budget.zone), now)
+    trial = trial_of(budget, actions)
+    usage = usage_of(budget, period, exact_up_to=exact_up_to)
+    trial = replace(trial, divisible=usage.grain is not Grain.EVENT)
+    opened = period.start if budget.period == TOTAL else trial.window.at(period.start).start
+    before = used_by_slot(budget, trial.window, Period(opened, period.start))
+    return Tried(budget, period, trial, usage.grain, usage.told, replay(trial, usage.calls, before=before))
+
+
+def trial_of(budget: Budget, actions: Iterable[BudgetAction]) -> Trial:
+    """The budget as the replay takes it: shares of the limit as amounts."""
+    marks = [Mark(_part(budget.limit, percent), percent) for percent in budget.thresholds]
+    marks += [Mark(amount) for amount in budget.threshold_amounts]
+    steps = [
+        Step(
+            _part(budget.limit, action.at_percent),
+            Action(action.action),
+            action.requests_per_minute,
+            action.tokens_per_minute,
+        )
+        for action in actions
+    ]
+    hard = budget.enforcement == Enforcement.HARD
+    return Trial(
+        window=window_of(budget),
+        unit=budget.unit,
+        limit=budget.limit,
+        hard=hard,
+        marks=tuple(marks),
+        steps=tuple(steps) if budget.enforcement != Enforcement.NONE else (),
+        block_unpriced=hard and budget.unpriced == UnpricedPolicy.BLOCK,
+    )
+
+
+def actions_of(budget: Budget) -> Sequence[BudgetAction]:
+    """The steps of a saved budget."""
+    return list(BudgetAction.objects.filter(organization_id=budget.organization_id, budget=budget))
+
+
+def _part(limit: int, percent: int) -> int:
+    """The least amount that is so much of the limit."""
+    return -(-limit * percent // 100)
