@@ -18,7 +18,8 @@ EXACT_ON_A_PAGE, EXACT_OVER_THE_API = 200_000, 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What came of it. `told`: the dimensions by which what was affected is told apart."""
+    """What came of it. `told`: the dimensions by which what was affected is told apart. `left_out`: what the budget
+    does that could not be replayed."""
 
     budget: Budget
     period: Period
@@ -26,6 +27,7 @@ class Tried:
     grain: Grain
     told: tuple[str, ...]
     replay: Replay
+    left_out: frozenset[Action]
 
 
 def budget_try(*, budget: Budget, actions: Iterable[BudgetAction], days: int, now: datetime, exact_up_to: int) -> Tried:
@@ -35,12 +37,26 @@ def budget_try(*, budget: Budget, actions: Iterable[BudgetAction], days: int, no
     """
     today = now.astimezone(budget.zone).date()
     period = Period(local_midnight(today - timedelta(days=days), budget.zone), now)
-    trial = trial_of(budget, actions)
+    asked = trial_of(budget, actions)
     usage = usage_of(budget, period, exact_up_to=exact_up_to)
-    trial = replace(trial, divisible=usage.grain is not Grain.EVENT)
+    trial = asked if usage.grain is Grain.EVENT else _by_sums(asked)
     opened = period.start if budget.period == TOTAL else trial.window.at(period.start).start
     before = used_by_slot(budget, trial.window, Period(opened, period.start))
-    return Tried(budget, period, trial, usage.grain, usage.told, replay(trial, usage.calls, before=before))
+    return Tried(
+        budget=budget,
+        period=period,
+        trial=trial,
+        grain=usage.grain,
+        told=usage.told,
+        replay=replay(trial, usage.calls, before=before),
+        left_out=frozenset(step.action for step in asked.steps if step not in trial.steps),
+    )
+
+
+def _by_sums(trial: Trial) -> Trial:
+    """The trial of sums, which may fit in part and do not tell one minute from another."""
+    steps = tuple(step for step in trial.steps if step.action is not Action.THROTTLE)
+    return replace(trial, divisible=True, steps=steps)
 
 
 def trial_of(budget: Budget, actions: Iterable[BudgetAction]) -> Trial:
