@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.timezone import now as utc_now
 
+from budgets.reservations.models import Refusal as Refusal
 from common.models import TenantModel, tenant_key
 from common.periods import WEEKDAYS
 from tenants.models import Organization, Team, VirtualKey
