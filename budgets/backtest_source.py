@@ -12,6 +12,7 @@ import psycopg
 from django.db import OperationalError, connection
 
 from budgets.backtest import AFFECTED, Call
+from budgets.cheaper import Cheaper, Tokens
 from budgets.models import Budget, Scope, Unit
 from budgets.windows import BEGINNING, Window
 from common.periods import Period
@@ -60,9 +61,10 @@ class Usage:
 Filters = Mapping[str, Sequence[str]]
 
 
-def usage_of(budget: Budget, period: Period, *, exact_up_to: int) -> Usage:
+def usage_of(budget: Budget, period: Period, *, exact_up_to: int, cheaper: Cheaper | None = None) -> Usage:
     """What the budget, saved or not, would have counted in the period. By single events if the organization has no more
-    than `exact_up_to` of them in the period and they are all still there. Problem 422 `too_slow` after 20 s.
+    than `exact_up_to` of them in the period and they are all still there; only these are told what they would have cost
+    with a cheaper model. Problem 422 `too_slow` after 20 s.
 
     The statements of this transaction are bounded from here on.
     """
@@ -70,7 +72,7 @@ def usage_of(budget: Budget, period: Period, *, exact_up_to: int) -> Usage:
         cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{QUERY_MS}ms"])
     everything = SpendQuery(budget.organization_id, period.start, period.end)
     if period.start >= first_kept() and total(everything).events <= exact_up_to:
-        return Usage(Grain.EVENT, _in_time(_postings(budget, period)), tuple(AFFECTED))
+        return Usage(Grain.EVENT, _in_time(_postings(budget, period, cheaper)), tuple(AFFECTED))
     return _sums(budget, period)
 
 
@@ -132,18 +134,39 @@ def _rows_by_time(budget: Budget, window: Window, period: Period) -> list[SpendR
     return spend(SpendQuery(budget.organization_id, start, end, zone=home, interval=interval, filters=filters))
 
 
-def _postings(budget: Budget, period: Period) -> Iterator[Call]:
+def _postings(budget: Budget, period: Period, cheaper: Cheaper | None) -> Iterator[Call]:
     """Every event and every booking without one, in the order of time, as many as fit in memory at a time."""
     where, parameters = _where(filters_of(budget))
+    columns = _CALL if cheaper is None else f"{_CALL}, {_PRICED_BY}"
     with connection.wrap_database_errors, psycopg.ServerCursor(connection.connection, "backtest") as cursor:
         cursor.itersize = _ROWS_AT_ONCE
         cursor.execute(
-            "SELECT at, cost, input_tokens + output_tokens, requests, unpriced_requests, team_id, virtual_key_id,"
-            " customer, model, events = 0, NULL::bigint FROM usage_posting WHERE organization_id = %(organization)s"
+            f"SELECT {columns} FROM usage_posting WHERE organization_id = %(organization)s"
             f" AND at >= %(start)s AND at < %(end)s{where} ORDER BY at",
             {"organization": budget.organization_id, "start": period.start, "end": period.end, **parameters},
         )
-        yield from starmap(Call, cursor)
+        if cheaper is None:
+            yield from starmap(Call, cursor)
+        else:
+            yield from (_with_cheaper(row, cheaper) for row in cursor)
+
+
+# The fields of a call, and what a price of another model is found and multiplied by.
+_CALL = (
+    "at, cost, input_tokens + output_tokens, requests, unpriced_requests, team_id, virtual_key_id, customer, model,"
+    " events = 0"
+)
+_PRICED_BY = (
+    "happened_at, provider, service_tier, cache, input_tokens, cache_read_input_tokens, cache_write_input_tokens,"
+    " output_tokens, reasoning_output_tokens"
+)
+
+
+def _with_cheaper(row: tuple[Any, ...], cheaper: Cheaper) -> Call:
+    call = Call(*row[:10])
+    at, provider, tier, cache, *tokens = row[10:]
+    cost = cheaper.cost(at=at, provider=provider, model=call.model, tier=tier, cache=cache, tokens=Tokens(*tokens))
+    return call if cost is None or cost >= call.cost else call._replace(cheaper=cost)
 
 
 def _where(filters: Filters) -> tuple[str, dict[str, Any]]:

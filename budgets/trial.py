@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from budgets.applying import window_of
 from budgets.backtest import Mark, Replay, Step, Trial, replay
 from budgets.backtest_source import Grain, usage_of, used_by_slot
+from budgets.cheaper import Cheaper
 from budgets.models import Action, Budget, BudgetAction, Enforcement, UnpricedPolicy
 from budgets.windows import TOTAL
 from common.periods import Period, local_midnight
@@ -38,7 +39,9 @@ def budget_try(*, budget: Budget, actions: Iterable[BudgetAction], days: int, no
     today = now.astimezone(budget.zone).date()
     period = Period(local_midnight(today - timedelta(days=days), budget.zone), now)
     asked = trial_of(budget, actions)
-    usage = usage_of(budget, period, exact_up_to=exact_up_to)
+    degrades = any(step.action is Action.DEGRADE for step in asked.steps)
+    cheaper = Cheaper.of_organization(budget.organization_id) if degrades else None
+    usage = usage_of(budget, period, exact_up_to=exact_up_to, cheaper=cheaper)
     trial = asked if usage.grain is Grain.EVENT else _by_sums(asked)
     opened = period.start if budget.period == TOTAL else trial.window.at(period.start).start
     before = used_by_slot(budget, trial.window, Period(opened, period.start))
@@ -54,8 +57,8 @@ def budget_try(*, budget: Budget, actions: Iterable[BudgetAction], days: int, no
 
 
 def _by_sums(trial: Trial) -> Trial:
-    """The trial of sums, which may fit in part and do not tell one minute from another."""
-    steps = tuple(step for step in trial.steps if step.action is not Action.THROTTLE)
+    """The trial of sums, which may fit in part and tell neither one minute nor the price of a call from another."""
+    steps = tuple(step for step in trial.steps if step.action in {Action.APPROVE, Action.BLOCK})
     return replace(trial, divisible=True, steps=steps)
 
 

@@ -22,6 +22,7 @@ GRAINS = {
     Grain.DAY: "Replayed from sums by the organization’s days: when it stops is known to the day, and calls within"
     " one are stopped in equal parts.",
 }
+_LEFT_OUT = {Action.THROTTLE: "throttling", Action.DEGRADE: "degrading"}
 RETRIES = "That callers would have tried again, or asked for less, is not modelled."
 
 
@@ -118,8 +119,11 @@ def _notes(tried: Tried) -> Iterator[str]:
         yield RETRIES
     if budget.forecast_thresholds:
         yield "Thresholds on the forecast are not replayed."
-    if Action.THROTTLE in tried.left_out:
-        yield "Throttling goes by the minute, which these sums do not tell: it is not replayed."
+    if tried.left_out:
+        what = " and ".join(sorted(_LEFT_OUT[action] for action in tried.left_out))
+        yield f"These sums do not tell single calls: {what} is not replayed."
+    if any(step.action is Action.DEGRADE for step in tried.trial.steps):
+        yield "A degraded call is priced with the same tokens at the cheaper model of the ladder, where it has one."
 
 
 def _of_windows(tried: Tried, some: Sequence[WindowReplay]) -> str:

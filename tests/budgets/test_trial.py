@@ -8,6 +8,7 @@ import pytest
 from budgets.backtest import Outcome
 from budgets.backtest_source import Grain, used_by_slot
 from budgets.models import Action, Budget, BudgetAction, Enforcement, UnpricedPolicy
+from budgets.reservations.models import LadderStep
 from budgets.trial import Tried, budget_try, trial_of
 from budgets.windows import Window
 from common.periods import Period
@@ -132,6 +133,25 @@ def test_policies_and_steps(tenant: Tenant) -> None:
     block = BudgetAction(at_percent=50, action=Action.BLOCK)
     assert tried(tenant, 2 * COST, block, enforcement=Enforcement.SOFT).replay.tally(Outcome.REFUSED).calls == 2 * 3 + 1
     assert tried(tenant, 2 * COST, block, enforcement=Enforcement.NONE).replay.stopped.calls == 0
+
+
+@pytest.mark.usefixtures("used")
+def test_degraded_calls_are_priced_at_the_cheaper_model(tenant: Tenant) -> None:
+    degrade = BudgetAction(at_percent=100, action=Action.DEGRADE)
+
+    def spared(**fields: Any) -> tuple[int, int]:
+        found = tried(tenant, 7 * COST, degrade, enforcement=Enforcement.SOFT, period="total", **fields).replay
+        assert found.total.cost == 10 * COST
+        return found.tally(Outcome.DEGRADED).calls, found.spared.cost
+
+    assert spared() == (0, 0)
+    with organization_scope(tenant.id):
+        LadderStep.objects.create(
+            organization=tenant.organization, from_model="gpt-4.1-nano", to_model="gpt-5-nano", changed_at=NOW
+        )
+    # 1,200 uncached, 300 cached and 250 output tokens at 0.05, 0.005 and 0.40 USD per million.
+    assert spared() == (3, 3 * (COST - 161_500))
+    assert spared(exact=0) == (0, 0)
 
 
 def test_shares_of_a_limit_are_the_least_amounts_that_reach_them(tenant: Tenant) -> None:
