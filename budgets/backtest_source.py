@@ -136,7 +136,7 @@ def _rows_by_time(budget: Budget, window: Window, period: Period) -> list[SpendR
 
 def _postings(budget: Budget, period: Period, cheaper: Cheaper | None) -> Iterator[Call]:
     """Every event and every booking without one, in the order of time, as many as fit in memory at a time."""
-    where, parameters = _where(filters_of(budget))
+    where, parameters = where_of(filters_of(budget))
     columns = _CALL if cheaper is None else f"{_CALL}, {_PRICED_BY}"
     with connection.wrap_database_errors, psycopg.ServerCursor(connection.connection, "backtest") as cursor:
         cursor.itersize = _ROWS_AT_ONCE
@@ -169,7 +169,8 @@ def _with_cheaper(row: tuple[Any, ...], cheaper: Cheaper) -> Call:
     return call if cost is None or cost >= call.cost else call._replace(cheaper=cost)
 
 
-def _where(filters: Filters) -> tuple[str, dict[str, Any]]:
+def where_of(filters: Filters) -> tuple[str, dict[str, Any]]:
+    """The filters as conditions on `usage_posting`, each with AND before it, and their parameters."""
     where, parameters = "", {}
     for number, (dimension, values) in enumerate(filters.items()):
         if dimension.startswith(TAG_PREFIX):
