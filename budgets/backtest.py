@@ -243,7 +243,9 @@ class _Course:
     def _fit(self, window: WindowReplay, call: Call, *, instead_of: Call | None = None) -> None:
         """Lets the call through as far as the limit has room for it."""
         amount, left = self._amount(call), self._trial.limit - window.used
-        if not self._trial.hard or 0 < left >= amount:
+        # What takes nothing always fits; what takes nobody knows how much, as long as anything is left.
+        fits = amount <= left if amount else left > 0 or not call.unpriced
+        if not self._trial.hard or fits:
             self._count(window, call, instead_of=instead_of)
         elif self._trial.divisible and left > 0:
             some = _part(call, left, amount)

@@ -127,16 +127,15 @@ def standings_of(budgets: Sequence[Budget], question: Question, reserved: Mappin
 
 
 def ask_of(question: Question) -> Ask:
-    """What the call would hold. Without a model it costs nothing that is known, and without an estimate just that it is
-    made."""
+    """What the call would hold. Without a model nothing is known of its cost but that it has one."""
     tokens = question.input_tokens + question.max_output_tokens
     if not question.model:
-        return Ask(cost=0, tokens=tokens)
+        return Ask(cost=0, tokens=tokens, estimated=False)
     subject = question.subject
     found = book_of(question.key.organization_id).resolve(subject.provider, subject.model, STANDARD, question.at)
     rate = found.contract or found.rate
     buckets = Buckets(uncached_input=question.input_tokens, output=question.max_output_tokens)
-    return Ask(cost=None if rate is None else rate.cost(buckets), tokens=tokens)
+    return Ask(cost=None if rate is None else rate.cost(buckets), tokens=tokens, estimated=tokens > 0)
 
 
 def _applying(question: Question) -> list[Budget]:

@@ -15,14 +15,21 @@ from common.periods import Period
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a call would hold. `cost` in nano-USD; None: there is no price for it."""
+    """What a call would hold. `cost` in nano-USD; None: there is no price for it. Not `estimated`: some call or other,
+    of which only its model is known."""
 
     cost: int | None
     tokens: int
     requests: int = 1
+    estimated: bool = True
 
     def amount(self, unit: str) -> int | None:
-        return {Unit.COST: self.cost, Unit.TOKENS: self.tokens, Unit.REQUESTS: self.requests}[Unit(unit)]
+        """None: nobody knows."""
+        if unit == Unit.REQUESTS:
+            return self.requests
+        if not self.estimated:
+            return None
+        return self.cost if unit == Unit.COST else self.tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +133,12 @@ _REFUSING = {Action.BLOCK: Reason.BLOCKED, Action.APPROVE: Reason.APPROVAL}
 
 
 def _hard(standing: Standing, ask: Ask) -> Iterator[Obstacle]:
-    needed = ask.amount(standing.budget.unit)
-    if needed is None and standing.budget.unpriced == UnpricedPolicy.BLOCK:
+    budget = standing.budget
+    if ask.cost is None and budget.unit == Unit.COST and budget.unpriced == UnpricedPolicy.BLOCK:
         yield Obstacle(Reason.UNPRICED, standing, standing.binds)
-    # Nothing goes through a budget without anything left, not even what costs nothing.
-    if standing.left < max(needed or 0, 1):
+    needed = ask.amount(budget.unit)
+    # What a call takes that nobody can estimate fits as long as anything is left; what takes nothing always does.
+    if standing.left < (1 if needed is None else needed) and needed != 0:
         yield Obstacle(Reason.BUDGET, standing, standing.binds, needed=needed)
 
 

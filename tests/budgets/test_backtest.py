@@ -48,8 +48,10 @@ def test_what_fits_goes_through_and_what_does_not_is_refused() -> None:
     assert (second.stopped_from, second.full_at) == (None, None)
 
 
-def test_a_full_budget_lets_nothing_through_not_even_what_costs_nothing() -> None:
-    assert costs(run(trial(5), call(1, 5), call(2, 0))) == {"allowed": 5, "refused": 0}
+def test_a_full_budget_lets_through_what_costs_nothing_but_not_what_nobody_knows_the_cost_of() -> None:
+    free, unknown = call(2, 0), call(3, 0, unpriced=1)
+    result = run(trial(5), unknown, call(1, 5), free, unknown)
+    assert [result.tally(outcome).calls for outcome in (Outcome.ALLOWED, Outcome.REFUSED)] == [3, 1]
 
 
 def test_a_soft_budget_says_when_and_refuses_nothing() -> None:

@@ -31,6 +31,8 @@ def standing(used: int, *actions: tuple[int, Action], reserved: int | None = 0, 
 
 ONE = Ask(cost=10, tokens=20)
 UNKNOWN = Ask(cost=None, tokens=20)
+FREE = Ask(cost=0, tokens=20)
+SOME = Ask(cost=0, tokens=0, estimated=False)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,10 @@ UNKNOWN = Ask(cost=None, tokens=20)
         (standing(0, unit="cost"), UNKNOWN, []),
         (standing(0, unit="cost", unpriced=UnpricedPolicy.BLOCK), UNKNOWN, [Reason.UNPRICED]),
         (standing(100, unit="cost"), UNKNOWN, [Reason.BUDGET]),
+        (standing(100, unit="cost"), FREE, []),
+        (standing(99, unit="cost"), SOME, []),
+        (standing(100, unit="tokens"), SOME, [Reason.BUDGET]),
+        (standing(100), SOME, [Reason.BUDGET]),
         (standing(0, unit="requests", unpriced=UnpricedPolicy.BLOCK), UNKNOWN, []),
     ],
 )
