@@ -1,6 +1,7 @@
 """Trying a budget, saved or not, on the usage of the last days."""
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -8,9 +9,21 @@ from budgets.applying import window_of
 from budgets.backtest import Mark, Replay, Step, Trial, replay
 from budgets.backtest_source import Grain, usage_of, used_by_slot
 from budgets.cheaper import Cheaper
-from budgets.models import Action, Budget, BudgetAction, Enforcement, UnpricedPolicy
+from budgets.models import Action, Budget, Enforcement, UnpricedPolicy
+from budgets.terms import (
+    ActionTerm,
+    Measure,
+    Terms,
+    limit_checked,
+    measure_checked,
+    terms_checked,
+    terms_of,
+    thresholds_checked,
+)
 from budgets.windows import TOTAL
 from common.periods import Period, local_midnight
+from tenants.models import Organization
+from tenants.services import zone_checked
 
 MIN_DAYS, DAYS, MAX_DAYS = 1, 30, 90
 # Events that are replayed one by one; a page waits for it, a program may wait longer.
@@ -31,7 +44,7 @@ class Tried:
     left_out: frozenset[Action]
 
 
-def budget_try(*, budget: Budget, actions: Iterable[BudgetAction], days: int, now: datetime, exact_up_to: int) -> Tried:
+def budget_try(*, budget: Budget, actions: Iterable[ActionTerm], days: int, now: datetime, exact_up_to: int) -> Tried:
     """Replays the last `days` local days and today up to now; the limit counts as it is, a shadow as if it were none.
 
     What was used before in a window that was open then counts as it was. A total begins with the first of the days.
@@ -62,7 +75,7 @@ def _by_sums(trial: Trial) -> Trial:
     return replace(trial, divisible=True, steps=steps)
 
 
-def trial_of(budget: Budget, actions: Iterable[BudgetAction]) -> Trial:
+def trial_of(budget: Budget, actions: Iterable[ActionTerm]) -> Trial:
     """The budget as the replay takes it: shares of the limit as amounts."""
     marks = [Mark(_part(budget.limit, percent), percent) for percent in budget.thresholds]
     marks += [Mark(amount) for amount in budget.threshold_amounts]
@@ -85,11 +98,6 @@ def trial_of(budget: Budget, actions: Iterable[BudgetAction]) -> Trial:
         steps=tuple(steps) if budget.enforcement != Enforcement.NONE else (),
         block_unpriced=hard and budget.unpriced == UnpricedPolicy.BLOCK,
     )
-
-
-def actions_of(budget: Budget) -> Sequence[BudgetAction]:
-    """The steps of a saved budget."""
-    return list(BudgetAction.objects.filter(organization_id=budget.organization_id, budget=budget))
 
 
 def _part(limit: int, percent: int) -> int:
