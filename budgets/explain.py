@@ -6,14 +6,14 @@ from datetime import datetime
 
 from django.db.models import Q
 
-from budgets.applying import Applying, Subject, window_of
+from budgets.applying import Applying, Subject, usage_scope, window_of
 from budgets.limits import limit_at, limits_of
 from budgets.models import Budget, BudgetAction, BudgetLimit, LimitKind
 from budgets.reservations.models import ModelAllowance, RateLimit
 from budgets.selectors import people_who_may_change
 from budgets.standing import Used, used
-from budgets.used_until import used_until
 from budgets.verdict import Ask, Standing, Verdict, judge, model_allowed
+from common.periods import Period
 from pricing.resolve import book_of
 from pricing.terms import STANDARD
 from pricing.usage_buckets import Buckets
@@ -21,6 +21,7 @@ from tenants.models import Membership, VirtualKey
 from tenants.selectors import team_parents
 from tenants.tree import ancestor_ids
 from usage.retention import first_kept
+from usage.scopes import ScopeSums, scope_sums
 
 LIMITS_ONLY = (
     "Of a budget’s settings only the limit has a history; what it does at which part, and what it refuses, is as it"
@@ -149,9 +150,14 @@ def _applying(question: Question) -> list[Budget]:
 
 
 def _used_then(budgets: Sequence[Budget], at: datetime) -> dict[int, Used]:
-    return {
-        budget.id: used_until(budget, max(window_of(budget).at(at).start, budget.counts_from), at) for budget in budgets
-    }
+    """What each had counted up to then, which its ledger, a sum per window, does not tell."""
+    return {budget.id: _used_until(budget, at) for budget in budgets}
+
+
+def _used_until(budget: Budget, at: datetime) -> Used:
+    counted = Period(max(window_of(budget).at(at).start, budget.counts_from), at)
+    (sums,) = scope_sums(usage_scope(budget), [counted]) if counted.start < at else [ScopeSums()]
+    return Used(sums.cost, sums.tokens, sums.requests, sums.unpriced_requests)
 
 
 def _actions(budgets: Sequence[Budget]) -> dict[int, tuple[BudgetAction, ...]]:

@@ -1,7 +1,6 @@
 """Trying a budget, saved or not, on the usage of the last days."""
 
-from collections.abc import Iterable, Sequence
-from copy import copy
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -12,18 +11,9 @@ from budgets.cheaper import Cheaper
 from budgets.models import Action, Budget, Enforcement, UnpricedPolicy
 from budgets.terms import (
     ActionTerm,
-    Measure,
-    Terms,
-    limit_checked,
-    measure_checked,
-    terms_checked,
-    terms_of,
-    thresholds_checked,
 )
 from budgets.windows import TOTAL
 from common.periods import Period, local_midnight
-from tenants.models import Organization
-from tenants.services import zone_checked
 
 MIN_DAYS, DAYS, MAX_DAYS = 1, 30, 90
 # Events that are replayed one by one; a page waits for it, a program may wait longer.

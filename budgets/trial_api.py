@@ -1,5 +1,6 @@
 """Back-tests over the API: a budget, saved or not, tried on what really happened. Nothing is written."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.utils import timezone
@@ -7,7 +8,7 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from budgets.api import changed_terms, draft_of
+from budgets.api import draft_of, redraft_of
 from budgets.fields import WholeField
 from budgets.models import Budget
 from budgets.past_use import past_use
@@ -56,7 +57,7 @@ class TrialView(TenantAPIView):
         serializer = TrialCreateSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         given = serializer.validated_data
-        budget, actions = draft_of({"name": "", **given}, self.organization(), timezone.now())
+        budget, actions = draft_of(given, self.organization(), timezone.now())
         return _answer(budget, actions, given.get("days", DAYS))
 
 
@@ -77,11 +78,11 @@ class BudgetTrialView(TenantAPIView):
         serializer = TrialChangeSerializer(data=request.data, context={"unit": budget.unit})
         serializer.is_valid(raise_exception=True)
         given = serializer.validated_data
-        changed, actions = changed_terms(budget, given, timezone.now())
+        changed, actions = redraft_of(budget, given, timezone.now())
         return _answer(changed, actions, given.get("days", DAYS))
 
 
-def _answer(budget: Budget, actions: tuple[ActionTerm, ...], days: int) -> Response:
+def _answer(budget: Budget, actions: Sequence[ActionTerm], days: int) -> Response:
     now = timezone.now()
     tried = budget_try(budget=budget, actions=actions, days=days, now=now, exact_up_to=EXACT_OVER_THE_API)
     return Response(trial_shape(report_of(tried), past_use(budget, now=now, limit=budget.limit)))

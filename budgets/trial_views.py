@@ -89,7 +89,7 @@ def _tried(
         except Problem as problem:
             form.add_error(None, problem.detail)
     if not getattr(request, "htmx", False):
-        return page(status=422 if form.errors else 200, **context)
+        return page(form, status=422 if form.errors else 200, **context)
     wrong = [(form.fields[name].label if name in form.fields else "", errors) for name, errors in form.errors.items()]
     return render(request, "budgets/_trial.html", context | {"wrong": wrong})
 
