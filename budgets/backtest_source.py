@@ -1,6 +1,6 @@
 """Where the usage of a back-test comes from: every posting while there are not too many, else sums by hours or days."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 from django.db import OperationalError, connection
 
+from budgets.applying import usage_scope
 from budgets.backtest import AFFECTED, Call
 from budgets.cheaper import Cheaper, Tokens
 from budgets.models import Budget, Scope, Unit
@@ -19,7 +20,7 @@ from common.periods import Period
 from common.problems import Fault, Problem
 from tenants.selectors import team_parents
 from tenants.tree import subtree_ids
-from usage.dimensions import COLUMNS, CUBE, TAG_PREFIX
+from usage.dimensions import CUBE, TAG_PREFIX
 from usage.questions import Dimension, Interval, UnanswerableError, next_midnight
 from usage.retention import first_kept
 from usage.selectors import Spend, SpendQuery, SpendRow, TooManyRowsError, spend, total
@@ -56,9 +57,6 @@ class Usage:
     grain: Grain
     calls: Iterator[Call]
     told: tuple[str, ...]
-
-
-Filters = Mapping[str, Sequence[str]]
 
 
 def usage_of(budget: Budget, period: Period, *, exact_up_to: int, cheaper: Cheaper | None = None) -> Usage:
@@ -136,7 +134,7 @@ def _rows_by_time(budget: Budget, window: Window, period: Period) -> list[SpendR
 
 def _postings(budget: Budget, period: Period, cheaper: Cheaper | None) -> Iterator[Call]:
     """Every event and every booking without one, in the order of time, as many as fit in memory at a time."""
-    where, parameters = where_of(filters_of(budget))
+    where, parameters = usage_scope(budget).condition()
     columns = _CALL if cheaper is None else f"{_CALL}, {_PRICED_BY}"
     with connection.wrap_database_errors, psycopg.ServerCursor(connection.connection, "backtest") as cursor:
         cursor.itersize = _ROWS_AT_ONCE
@@ -167,20 +165,6 @@ def _with_cheaper(row: tuple[Any, ...], cheaper: Cheaper) -> Call:
     at, provider, tier, cache, *tokens = row[10:]
     cost = cheaper.cost(at=at, provider=provider, model=call.model, tier=tier, cache=cache, tokens=Tokens(*tokens))
     return call if cost is None or cost >= call.cost else call._replace(cheaper=cost)
-
-
-def where_of(filters: Filters) -> tuple[str, dict[str, Any]]:
-    """The filters as conditions on `usage_posting`, each with AND before it, and their parameters."""
-    where, parameters = "", {}
-    for number, (dimension, values) in enumerate(filters.items()):
-        if dimension.startswith(TAG_PREFIX):
-            where += f" AND tags ->> %(tag{number})s::text = ANY(%(values{number})s::text[])"
-            parameters[f"tag{number}"] = dimension.removeprefix(TAG_PREFIX)
-        else:
-            kind = "bigint" if dimension in {Dimension.TEAM, Dimension.VIRTUAL_KEY} else "text"
-            where += f" AND {COLUMNS[dimension]} = ANY(%(values{number})s::{kind}[])"
-        parameters[f"values{number}"] = list(values)
-    return where, parameters
 
 
 def _in_time(calls: Iterator[Call]) -> Iterator[Call]:

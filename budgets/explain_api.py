@@ -144,7 +144,7 @@ def _key(organization_id: int, text: str, own: int | None) -> VirtualKey:
         raise invalid(Fault("/virtual_key", "required", "names the key to explain"))
     wanted = parse_id(text)
     keys = VirtualKey.objects.select_related("team", "organization").filter(organization_id=organization_id)
-    found = keys.filter(id=wanted).first() if wanted is not None and own in (None, wanted) else None
+    found: VirtualKey | None = keys.filter(id=wanted or 0).first() if own in (None, wanted) else None
     if found is None:
         raise invalid(Fault("/virtual_key", "unknown_reference", "is not a virtual key of this organization"))
     return found

@@ -1,6 +1,7 @@
 """Trying a budget, saved or not, on the usage of the last days."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -11,9 +12,18 @@ from budgets.cheaper import Cheaper
 from budgets.models import Action, Budget, Enforcement, UnpricedPolicy
 from budgets.terms import (
     ActionTerm,
+    Measure,
+    Terms,
+    limit_checked,
+    measure_checked,
+    terms_checked,
+    terms_of,
+    thresholds_checked,
 )
 from budgets.windows import TOTAL
 from common.periods import Period, local_midnight
+from tenants.models import Organization
+from tenants.services import zone_checked
 
 MIN_DAYS, DAYS, MAX_DAYS = 1, 30, 90
 # Events that are replayed one by one; a page waits for it, a program may wait longer.
@@ -32,6 +42,41 @@ class Tried:
     told: tuple[str, ...]
     replay: Replay
     left_out: frozenset[Action]
+
+
+def budget_drafted(
+    *,
+    organization: Organization,
+    measure: Measure,
+    limit: int,
+    thresholds: Sequence[int],
+    terms: Terms,
+    now: datetime,
+) -> Budget:
+    """A budget that is not saved; ValidationError for what `budget_create` refuses. One that does not fit into others
+    may be tried all the same."""
+    draft = Budget(
+        organization=organization,
+        limit=limit_checked(limit, measure.unit),
+        timezone=zone_checked(measure.timezone),
+        thresholds=thresholds_checked(thresholds),
+        created_at=now,
+        counts_from=now,
+        **measure_checked(measure),
+        **terms_checked(terms, period=measure.period, now=now),
+    )
+    draft.full_clean(validate_unique=False, exclude={"name"})
+    return draft
+
+
+def budget_redrafted(*, budget: Budget, limit: int, thresholds: Sequence[int], terms: Terms, now: datetime) -> Budget:
+    """The budget with changes that are not saved; ValidationError for what `budget_update` refuses, as above."""
+    draft = copy(budget)
+    draft.limit = limit_checked(limit, budget.unit)
+    draft.thresholds = thresholds_checked(thresholds)
+    for column, value in terms_checked(terms, period=budget.period, now=now, before=terms_of(budget)).items():
+        setattr(draft, column, value)
+    return draft
 
 
 def budget_try(*, budget: Budget, actions: Iterable[ActionTerm], days: int, now: datetime, exact_up_to: int) -> Tried:

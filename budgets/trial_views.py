@@ -90,7 +90,7 @@ def _tried(
             form.add_error(None, problem.detail)
     if not getattr(request, "htmx", False):
         return page(form, status=422 if form.errors else 200, **context)
-    wrong = [(form.fields[name].label if name in form.fields else "", errors) for name, errors in form.errors.items()]
+    wrong = [(form[name].label if name in form.fields else "", errors) for name, errors in form.errors.items()]
     return render(request, "budgets/_trial.html", context | {"wrong": wrong})
 
 

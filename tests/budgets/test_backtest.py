@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from budgets.backtest import AFFECTED, Call, Mark, Outcome, Replay, Step, Tally, Trial, replay
@@ -27,7 +27,8 @@ def call(hours: float, cost: int, **fields: Any) -> Call:
 
 
 def trial(limit: int, **fields: Any) -> Trial:
-    return Trial(**{"window": DAILY, "unit": "cost", "limit": limit, "hard": True} | fields)
+    values: dict[str, Any] = {"window": DAILY, "unit": "cost", "limit": limit, "hard": True}
+    return Trial(**values | fields)
 
 
 def run(trial: Trial, *calls: Call, before: Mapping[datetime, int] | None = None) -> Replay:
@@ -155,11 +156,14 @@ ANY_CALLS = st.lists(
     ),
     max_size=25,
 ).map(lambda calls: sorted(calls, key=lambda each: each.at))
+# A machine that does much else is slow at making up calls, too.
+unhurried = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 ANY_STEPS = st.lists(
     st.builds(Step, st.integers(0, 300), st.sampled_from(Action), requests_per_minute=st.integers(0, 3)), max_size=3
 ).map(tuple)
 
 
+@unhurried
 @given(ANY_CALLS, st.integers(1, 400), ANY_STEPS, st.booleans(), st.booleans(), st.sampled_from(["cost", "tokens"]))
 def test_everything_ends_somewhere_once(
     calls: Sequence[Call], limit: int, steps: tuple[Step, ...], hard: bool, divisible: bool, unit: str
@@ -172,11 +176,13 @@ def test_everything_ends_somewhere_once(
     assert sum(each.used for each in result.windows) == result.tally(Outcome.ALLOWED, Outcome.DEGRADED).amount
 
 
+@unhurried
 @given(ANY_CALLS)
 def test_a_limit_without_end_refuses_nothing(calls: Sequence[Call]) -> None:
     assert run(trial(10**27), *calls).stopped == Tally()
 
 
+@unhurried
 @given(ANY_CALLS, st.integers(1, 400), st.integers(0, 400), st.booleans())
 def test_a_higher_limit_lets_no_less_money_through(
     calls: Sequence[Call], limit: int, more: int, divisible: bool
@@ -185,6 +191,7 @@ def test_a_higher_limit_lets_no_less_money_through(
     assert low.tally(Outcome.ALLOWED).cost <= high.tally(Outcome.ALLOWED).cost
 
 
+@unhurried
 @given(ANY_CALLS, st.integers(1, 400))
 def test_no_window_is_spent_past_its_limit_by_what_could_have_been_stopped(calls: Sequence[Call], limit: int) -> None:
     certain = sum(each.cost for each in calls if each.certain)

@@ -40,7 +40,7 @@ def test_a_key_now(tenant: Tenant, prices: None) -> None:
         )
     use(tenant, event())
     viewer = as_role(tenant, Role.VIEWER)
-    page = text(viewer.get(PAGE, {"virtual_key": tenant.key.id, "provider": "openai", "model": "gpt-4.1-nano"}))
+    page = text(viewer.get(PAGE, {"virtual_key": str(tenant.key.id), "provider": "openai", "model": "gpt-4.1-nano"}))
     assert "A call would be refused" in page
     assert "&lt;b&gt;Tight&lt;/b&gt; has nothing left of $0.0002275" in page
     assert "suggests cheaper models from 90%" in page
@@ -53,7 +53,7 @@ def test_a_moment_is_on_the_clock_of_the_organization(tenant: Tenant, owner: Cli
     with organization_scope(tenant.id):
         tenant.organization.timezone = "Asia/Tokyo"
         tenant.organization.save()
-    page = text(owner.get(PAGE, {"virtual_key": tenant.key.id, "at": "2026-11-01T08:00"}))
+    page = text(owner.get(PAGE, {"virtual_key": str(tenant.key.id), "at": "2026-11-01T08:00"}))
     assert "1 Nov 2026, 08:00 JST" in page
     assert "What is not known of the past" in page
     assert "No budget applies to this key, or none did then" in page

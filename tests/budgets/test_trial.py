@@ -7,8 +7,9 @@ import pytest
 
 from budgets.backtest import Outcome
 from budgets.backtest_source import Grain, used_by_slot
-from budgets.models import Action, Budget, BudgetAction, Enforcement, UnpricedPolicy
+from budgets.models import Action, Budget, Enforcement, UnpricedPolicy
 from budgets.reservations.models import LadderStep
+from budgets.terms import ActionTerm
 from budgets.trial import Tried, budget_try, trial_of
 from budgets.windows import Window
 from common.periods import Period
@@ -52,7 +53,7 @@ def proposed(tenant: Tenant, limit: int, **fields: Any) -> Budget:
     return Budget(**values | fields)
 
 
-def tried(tenant: Tenant, limit: int, *actions: BudgetAction, exact: int = 1000, days: int = 3, **fields: Any) -> Tried:
+def tried(tenant: Tenant, limit: int, *actions: ActionTerm, exact: int = 1000, days: int = 3, **fields: Any) -> Tried:
     budget = proposed(tenant, limit, **fields)
     with organization_scope(tenant.id):
         return budget_try(budget=budget, actions=actions, days=days, now=NOW, exact_up_to=exact)
@@ -102,7 +103,7 @@ def test_by_hours_the_sums_are_the_same(tenant: Tenant, fields: dict[str, Any]) 
 
 @pytest.mark.usefixtures("used")
 def test_by_days_where_hours_cannot_be_told_apart(tenant: Tenant) -> None:
-    scope = {"scope_type": "customer", "value": "acme", "team": tenant.team}
+    scope: dict[str, Any] = {"scope_type": "customer", "value": "acme", "team": tenant.team}
     found = tried(tenant, COST, exact=0, **scope)
     assert found.grain is Grain.DAY
     assert [each.stopped.cost for each in found.replay.windows] == [COST, COST, COST]
@@ -130,14 +131,14 @@ def test_rolling_days(tenant: Tenant) -> None:
 @pytest.mark.usefixtures("used")
 def test_policies_and_steps(tenant: Tenant) -> None:
     assert tried(tenant, USD, unpriced=UnpricedPolicy.BLOCK).replay.stopped.calls == 1
-    block = BudgetAction(at_percent=50, action=Action.BLOCK)
+    block = ActionTerm(at_percent=50, action=Action.BLOCK)
     assert tried(tenant, 2 * COST, block, enforcement=Enforcement.SOFT).replay.tally(Outcome.REFUSED).calls == 2 * 3 + 1
     assert tried(tenant, 2 * COST, block, enforcement=Enforcement.NONE).replay.stopped.calls == 0
 
 
 @pytest.mark.usefixtures("used")
 def test_degraded_calls_are_priced_at_the_cheaper_model(tenant: Tenant) -> None:
-    degrade = BudgetAction(at_percent=100, action=Action.DEGRADE)
+    degrade = ActionTerm(at_percent=100, action=Action.DEGRADE)
 
     def spared(**fields: Any) -> tuple[int, int]:
         found = tried(tenant, 7 * COST, degrade, enforcement=Enforcement.SOFT, period="total", **fields).replay
@@ -161,7 +162,7 @@ def test_shares_of_a_limit_are_the_least_amounts_that_reach_them(tenant: Tenant)
 
 @pytest.mark.usefixtures("used")
 def test_used_by_slot(tenant: Tenant) -> None:
-    window = Window("day", NOW.tzinfo and proposed(tenant, 1).zone)
+    window = Window("day", proposed(tenant, 1).zone)
     period = Period(NOW - timedelta(days=2, hours=15), NOW)
     with organization_scope(tenant.id):
         found = used_by_slot(proposed(tenant, 1), window, period)

@@ -27,7 +27,8 @@ def reported(tenant: Tenant | None, *calls: Any, limit: int = 10 * USD, kind: st
         shadow=fields.pop("shadow", False), unit=fields.pop("unit", "cost"),
     )  # fmt: skip
     window = Window(kind, BERLIN, days=7)
-    trial = Trial(**{"window": window, "unit": budget.unit, "limit": limit, "hard": True} | fields)
+    values: dict[str, Any] = {"window": window, "unit": budget.unit, "limit": limit, "hard": True}
+    trial = Trial(**values | fields)
     replayed = replay(trial, calls, before={})
     told = ("team", "virtual_key", "customer") if tenant else ()
     period = Period(MONDAY, datetime(2026, 11, 26, tzinfo=UTC))
