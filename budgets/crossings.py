@@ -20,6 +20,8 @@ from budgets.windows import ROLLING, TOTAL
 from common.periods import Period
 
 _MICROSECOND = timedelta(microseconds=1)
+# What an entry of the ledger says has fired, and under which limit.
+Noted = tuple[Fired, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +78,15 @@ def _of_entry(budget: Budget, limits: Sequence[BudgetLimit], entry: Entry, now: 
     if entry.fired_limit not in (None, limit):
         # The limit changed by the clock: what is not reached any more may fire again.
         fired = rearmed(fired, _reached(budget, used - added, limit, entry.slot, now))
-    return _told(budget, entry.slot, used, limit, fired, entry.fired, now)
+    return _told(budget, entry.slot, used, limit, fired, (entry.fired, entry.fired_limit), now)
 
 
 def _told(
-    budget: Budget, period: Period, used: int, limit: int, fired: Fired, noted: Fired, now: datetime
+    budget: Budget, period: Period, used: int, limit: int, fired: Fired, noted: Noted, now: datetime
 ) -> list[Crossing]:
     """Judges a calendar window and notes what has fired. `noted`: what the entry says now."""
     after, report = judge(fired, _reached(budget, used, limit, period, now), used=used, limit=limit)
-    if after != noted:
+    if (after, _noted_limit(after, limit)) != noted:
         note_fired(budget, period, after, limit)
     return _crossings(budget, period, report, used, limit, now)
 
@@ -125,8 +127,12 @@ def note_fired(budget: Budget, period: Period, fired: Fired, limit: int) -> None
         fired=fired.percent,
         fired_amount=fired.amount,
         fired_forecast=fired.forecast,
-        fired_limit=None if fired == Fired() else limit,
+        fired_limit=_noted_limit(fired, limit),
     )
+
+
+def _noted_limit(fired: Fired, limit: int) -> int | None:
+    return None if fired == Fired() else limit
 
 
 def note_reached(budget: Budget, now: datetime) -> None:
@@ -151,10 +157,9 @@ def changed_crossings(before: Budget, budget: Budget, limit_before: int, now: da
     found = []
     for entry in _calendar_entries(budget, now, period_start__lte=now):
         period, used = Period(entry.period_start, entry.period_end), _used(budget, entry)
-        noted = Fired(entry.fired, entry.fired_amount, entry.fired_forecast)
-        found += _told(
-            budget, period, used, limit, rearmed(noted, _reached(budget, used, limit, period, now)), noted, now
-        )
+        fired = Fired(entry.fired, entry.fired_amount, entry.fired_forecast)
+        still = rearmed(fired, _reached(budget, used, limit, period, now))
+        found += _told(budget, period, used, limit, still, (fired, entry.fired_limit), now)
     return found
 
 
