@@ -28,6 +28,7 @@ LIMITS_ONLY = (
     " is today."
 )
 NOT_HELD = "What calls in flight held at that moment is not kept."
+HELD_NOW = "What calls in flight hold right now could not be read: less may be left."
 HINDSIGHT = "Usage is what is known of that moment today: what was reported later counts as well."
 NOT_TO_THE_MINUTE = "The events of that time are gone: usage is known to the hour at best."
 AS_TODAY = "Teams are as they stand today: one that was moved counts where it is now."
@@ -191,4 +192,4 @@ def _unknown(question: Question, standings: Sequence[Standing]) -> list[str]:
         notes = [NOT_HELD, HINDSIGHT, LIMITS_ONLY, AS_TODAY]
         starts = [max(standing.window.start, standing.budget.counts_from) for standing in standings]
         return [*notes, NOT_TO_THE_MINUTE] if any(start < first_kept() for start in starts) else notes
-    return []
+    return [] if all(standing.reserved is not None for standing in standings) else [HELD_NOW]

@@ -55,6 +55,10 @@ class MeView(TenantAPIView):
             | {
                 "spend": _spend(key, now),
                 "budgets": [BudgetSerializer(state).data for state in states_of(budgets, now)],
+                "may_raise": [
+                    {"email": person.user.email, "role": person.role}
+                    for person in people_who_may_change(key.organization_id)
+                ],
             }
         )
 

@@ -77,7 +77,7 @@ def past_sentence(budget: Budget, past: PastUse | None, *, with_limit: bool) -> 
         sentence = f"The last {of} came to {highest}."
     else:
         sentence = (
-            f"The last {past.windows} {of}s: at most {highest}, half of them up to {median}, nine in ten {ninth}."
+            f"The last {past.windows} {of}s: at most {highest}, half of them up to {median}, nine in ten up to {ninth}."
         )
     if not with_limit or past.exceeded is None:
         return sentence
@@ -101,11 +101,17 @@ def _row(budget: Budget, window: WindowReplay) -> Row:
         used=spoken(unit, window.used),
         really=spoken(unit, window.before + total.amount) if window.before + total.amount != window.used else "",
         crossed=[(_mark(unit, mark), _local(budget, at)) for mark, at in window.crossed],
-        full_at="" if window.full_at is None else _local(budget, window.full_at),
+        full_at=_filled_at(budget, window),
         stopped=window.stopped,
         stopped_from="" if window.stopped_from is None else _local(budget, window.stopped_from),
         degraded=window.tallies[Outcome.DEGRADED],
     )
+
+
+def _filled_at(budget: Budget, window: WindowReplay) -> str:
+    """When the limit was reached, or the first call came that did not fit into what was left; empty: never."""
+    known = [at for at in (window.full_at, window.first.get(Outcome.REFUSED)) if at is not None]
+    return _local(budget, min(known)) if known else ""
 
 
 def _label(budget: Budget, window: WindowReplay) -> str:
