@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.timezone import now as utc_now
 
+from budgets.reservations import models as _reservations  # noqa: F401 - Django looks for models here
 from common.models import TenantModel, tenant_key
 from common.periods import WEEKDAYS
 from tenants.models import Organization, Team, VirtualKey
@@ -264,6 +265,10 @@ class LedgerEntry(TenantModel):
     tokens = models.BigIntegerField(default=0, db_default=0)
     requests = models.BigIntegerField(default=0)
     unpriced_requests = models.BigIntegerField(default=0)
+    # Charged for abandoned authorizations until their usage comes in, in the budget's unit; not part of the sums above.
+    provisional = models.BigIntegerField(default=0, db_default=0)
+    # Drawn anew at every change, by a trigger: a later state of an entry has a greater number.
+    version = models.BigIntegerField(default=0, db_default=0, editable=False)
     # The highest of each kind of thresholds that has fired in this period; 0: none. A rolling window is not one entry:
     # what it has fired follows from the sums before and after.
     fired = models.PositiveSmallIntegerField(default=0)

@@ -8,7 +8,7 @@ from common.tenant_tables import tenant_table
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("budgets", "0004_limits_and_thresholds"),
+        ("budgets", "0011_reservations"),
         ("tenants", "0006_closed_months"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
