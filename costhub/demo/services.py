@@ -15,6 +15,7 @@ from allauth.account.models import EmailAddress
 from django.db import transaction
 
 from alerts.models import Alert, Channel
+from alerts.rules import default_rules_create
 from alerts.services import alert_acknowledge, channel_create
 from budgets.services import budget_create
 from budgets.terms import Measure
@@ -135,6 +136,7 @@ def _furnish(organization: Organization, owner: User, start: datetime) -> dict[s
     channel_create(
         organization=organization, kind="email", name="Email to Dana", recipients=[owner.email], actor=owner, now=start
     )
+    default_rules_create(organization=organization, now=start)
     return teams
 
 
