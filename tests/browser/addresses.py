@@ -40,9 +40,12 @@ class Site:
 
 
 def explore(request: APIRequestContext, org: str) -> Site:
-    """Follows one link of every kind, from the organization's first page on, as the one who is signed in."""
-    site, waiting = Site(), [f"/o/{org}/"]
-    site.pages["overview"] = waiting[0]
+    """Follows one link of every kind, from the organization's first page on, as the one who is signed in.
+
+    Alerts come first: the newest one is still open, while the one that a budget leads to may be dealt with by now.
+    """
+    site, waiting = Site(), [f"/o/{org}/", f"/o/{org}/alerts"]
+    site.pages["overview"], site.pages["alerts"] = waiting
     while waiting:
         path = waiting.pop()
         answer = request.get(path)
