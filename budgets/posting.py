@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
+
+from django.db import transaction
 
 from budgets.ledger import settle
 from budgets.notices import budget_crossed
+from budgets.reservations.settled import bring_in
 from tenants.models import Organization
 from usage.adjustments import Correction, Entry, Why, corrections_book, entries_book
 from usage.locks import lock_organization
@@ -35,7 +39,9 @@ def post_entries(*, organization: Organization, entries: Sequence[Entry], why: W
 
 
 def settle_owners(*, organization: Organization, owners: Mapping[Owner, Spent], now: datetime) -> int:
-    """Settles what owners spent against the budgets and alerts of every threshold that was crossed."""
+    """Settles what owners spent against the budgets and alerts of every threshold that was crossed; once that has
+    committed, the counters of reservations learn of it."""
     for crossing in settle(organization_id=organization.id, owners=owners, now=now):
         budget_crossed(crossing=crossing, organization=organization, now=now)
+    transaction.on_commit(partial(bring_in, organization.id, now), robust=True)
     return sum(spent.cost for spent in owners.values())

@@ -1,0 +1,73 @@
+-- What the scripts share. Amounts are strings throughout: a Lua number is a double and exact only up to 2^53, so they
+-- are added by HINCRBY, on 64-bit integers, and compared by the sign of what it answers, which no rounding changes.
+--
+-- A counter is a hash: `limit`, `settled` (what the ledger says, of version `seq`; -1: not read yet) and `left`, which is
+-- limit - settled - everything that is held.
+-- A hold is a hash: `state` is held, lapsed (its lease ended; it counts with its lapse amounts until it is booked) or
+-- what it ended by; `counters` is a list of "name unit amount lapse " for each counter it counts in.
+
+local KEPT_MS = 3600000
+
+local function now_ms()
+    local time = redis.call('TIME')
+    return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function negated(amount)
+    if amount == '0' then return amount end
+    if string.byte(amount) == 45 then return string.sub(amount, 2) end
+    return '-' .. amount
+end
+
+local function add(key, amount)
+    if amount ~= '0' then return redis.call('HINCRBY', key, 'left', amount) end
+    return nil
+end
+
+-- Whether `left` is less than the amount.
+local function less(key, amount)
+    local over = redis.call('HINCRBY', key, 'left', negated(amount)) < 0
+    redis.call('HINCRBY', key, 'left', amount)
+    return over
+end
+
+-- Holds whose lease has ended count with their lapse amounts from here on.
+local function lapse(prefix, leases, lapsed, now, most)
+    local due = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, most)
+    for _, member in ipairs(due) do
+        local hold = prefix .. 'h:' .. member
+        local counters = redis.call('HGET', hold, 'counters')
+        redis.call('ZREM', leases, member)
+        if counters then
+            for name, _, amount, after in string.gmatch(counters, '(%S+) (%S+) (%S+) (%S+)') do
+                local key = prefix .. 'c:' .. name
+                if redis.call('EXISTS', key) == 1 then
+                    add(key, amount)
+                    add(key, negated(after))
+                end
+            end
+            redis.call('HSET', hold, 'state', 'lapsed')
+            redis.call('ZADD', lapsed, now, member)
+        end
+    end
+    return #due
+end
+
+-- Ends a hold; what it counted with is given back. Answers its counters and what state it was in, or nothing when there
+-- is no such hold that lives.
+local function finish(prefix, leases, lapsed, member, nonce, owner, state)
+    local hold = prefix .. 'h:' .. member
+    local kept = redis.call('HMGET', hold, 'nonce', 'owner', 'state', 'counters')
+    if kept[1] ~= nonce or kept[2] ~= owner or (kept[3] ~= 'held' and kept[3] ~= 'lapsed') then return nil end
+    for name, _, amount, after in string.gmatch(kept[4], '(%S+) (%S+) (%S+) (%S+)') do
+        local key = prefix .. 'c:' .. name
+        if redis.call('EXISTS', key) == 1 then
+            if kept[3] == 'held' then add(key, amount) else add(key, after) end
+        end
+    end
+    redis.call('HSET', hold, 'state', state)
+    redis.call('PEXPIRE', hold, KEPT_MS)
+    redis.call('ZREM', leases, member)
+    redis.call('ZREM', lapsed, member)
+    return kept[4], kept[3]
+end
