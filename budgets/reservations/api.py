@@ -74,7 +74,7 @@ class AuthorizationsView(AuthorizationBase):
         operation_id="authorizations_create",
         summary="May this call be made?",
         description="Every budget that applies must have room; what the call may cost is held until its usage event"
-        " comes with the `authorization`, until it is released, or until its lease of 120 s ends. The same `id` with the"
+        " names the `authorization`, until it is released, or until its lease of 120 s ends. The same `id` with the"
         " same content gets the same answer while it is held, and 409 `authorization-ended` after that; with other"
         " content 409 `authorization-conflict`. A refused id is asked anew. 402 names the budget that refuses; 403"
         " `model-not-allowed`; 429 a rate per minute; 503 `budget-unavailable` while counters cannot be asked and a"

@@ -5,6 +5,7 @@ written down whatever becomes of the caller's own work.
 """
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,7 @@ LEASE_MS = 120_000
 # Counters may vanish between being made and being asked; more often than this there is no Redis to speak of.
 TRIES = 3
 
+log = logging.getLogger(__name__)
 outage = Outage()
 
 
@@ -80,7 +82,8 @@ def authorize(*, organization_id: int, call: Call, request_id: str, now: datetim
         return _without_counters(case)
     try:
         answer = _reserve(case, lease_ms)
-    except redis.RedisError:
+    except redis.RedisError as error:
+        log.warning("the counters of organization %s cannot be asked: %s", organization_id, error)
         outage.failed()
         return _without_counters(case)
     outage.over()

@@ -55,9 +55,10 @@ class Counts:
             with organization_scope(organization_id), server_cursor() as cursor:
                 cursor.execute(
                     "INSERT INTO budgets_authorization_count AS kept (organization_id, outcome, count)"
-                    " SELECT %s::bigint, * FROM unnest(%s::text[], %s::bigint[])"
-                    " ON CONFLICT (organization_id, outcome) DO UPDATE SET count = kept.count + excluded.count",
-                    [organization_id, [outcome for outcome, _ in own], [count for _, count in own]],
+                    " SELECT own.id, sums.* FROM tenants_organization AS own, unnest(%s::text[], %s::bigint[]) AS sums"
+                    " WHERE own.id = %s ON CONFLICT (organization_id, outcome)"
+                    " DO UPDATE SET count = kept.count + excluded.count",
+                    [[outcome for outcome, _ in own], [count for _, count in own], organization_id],
                 )
 
 

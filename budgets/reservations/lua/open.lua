@@ -4,15 +4,17 @@
 -- Answers per counter: 1 when it was made, and what was left before and after.
 
 local prefix = ARGV[1]
+-- Whatever the clock of the caller says, a counter lives longer than any lease.
+local soonest = now_ms() + 86400000
 local before, made, wanted = {}, {}, {}
 for at = 2, #ARGV, 2 do
     local name, key = ARGV[at], prefix .. 'c:' .. ARGV[at]
     made[at] = redis.call('HSETNX', key, 'seq', '-1')
     if made[at] == 1 then
         redis.call('HSET', key, 'limit', '0', 'settled', '0', 'left', '0')
+        redis.call('PEXPIREAT', key, math.max(tonumber(ARGV[at + 1]), soonest))
     end
     redis.call('SADD', KEYS[3], name)
-    redis.call('PEXPIREAT', key, ARGV[at + 1])
     local kept = redis.call('HMGET', key, 'limit', 'settled', 'left')
     before[at], wanted[name] = kept[3], key
     redis.call('HSET', key, 'left', kept[1])
