@@ -4,6 +4,7 @@ Read from Postgres by what the call names, so that its cost grows with the budge
 exist, and believed for two seconds per process: a change is in force everywhere after that.
 """
 
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -74,6 +75,7 @@ class Common:
     book: Book
     until: float
     subjects: dict[tuple[object, ...], list[Governed]] = field(default_factory=dict)
+    reading: threading.Lock = field(default_factory=threading.Lock)
 
     def grantees(self, team_id: int, virtual_key_id: int) -> list[tuple[str, int]]:
         """The key, its team and every team above it."""
@@ -85,26 +87,37 @@ class Common:
         key = (subject.team_id, subject.virtual_key_id, named)
         found = self.subjects.get(key)
         if found is None:
-            with organization_scope(self.organization_id):
-                found = _read(self, subject, named)
-            if len(self.subjects) >= REMEMBERED_SUBJECTS:
-                self.subjects.clear()
-            self.subjects[key] = found
+            with self.reading:
+                found = self.subjects.get(key) or self._read(subject, named)
+                if len(self.subjects) >= REMEMBERED_SUBJECTS:
+                    self.subjects.clear()
+                self.subjects[key] = found
         return found
+
+    def _read(self, subject: Subject, named: Iterable[tuple[Scope, str, str]]) -> list[Governed]:
+        with organization_scope(self.organization_id):
+            return _read(self, subject, named)
 
 
 _known: dict[int, Common] = {}
+_reading = threading.Lock()
 
 
 def common_of(organization_id: int) -> Common:
-    """As it was at most two seconds ago."""
-    found = _known.get(organization_id)
-    if found is None or found.until < time.monotonic():
-        found = _read_common(organization_id)
-        if len(_known) >= REMEMBERED_ORGANIZATIONS:
-            _known.clear()
-        _known[organization_id] = found
+    """As it was at most two seconds ago. One thread reads, the others wait for what it found."""
+    found = _believed(organization_id)
+    if found is None:
+        with _reading:
+            found = _believed(organization_id) or _read_common(organization_id)
+            if len(_known) >= REMEMBERED_ORGANIZATIONS:
+                _known.clear()
+            _known[organization_id] = found
     return found
+
+
+def _believed(organization_id: int) -> Common | None:
+    found = _known.get(organization_id)
+    return found if found is not None and time.monotonic() < found.until else None
 
 
 def forget_governing() -> None:
