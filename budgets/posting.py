@@ -6,7 +6,9 @@ from functools import partial
 
 from django.db import transaction
 
-from budgets.ledger import settle
+from budgets.applying import Applying
+from budgets.crossings import crossings
+from budgets.ledger import book
 from budgets.notices import budget_crossed
 from budgets.reservations.settled import bring_in
 from tenants.models import Organization
@@ -19,11 +21,12 @@ def post_corrections(*, organization: Organization, corrections: Sequence[Correc
     """Books differences to stored events; their cost in nano-USD. Takes the settling lock until the end of the
     transaction. LookupError when an event is not there or this run has corrected it before; nothing is booked then."""
     lock_organization(organization.id)
+    budgets = Applying.of_organization(organization.id)
     owners = corrections_book(
         organization_id=organization.id, corrections=corrections, why=why, cut=Cut.of(organization.timezone, now),
-        now=now,
+        now=now, watched=budgets.watched,
     )  # fmt: skip
-    return settle_owners(organization=organization, owners=owners, now=now)
+    return settle_owners(organization=organization, budgets=budgets, owners=owners, now=now)
 
 
 def post_entries(*, organization: Organization, entries: Sequence[Entry], why: Why, now: datetime) -> int:
@@ -32,16 +35,22 @@ def post_entries(*, organization: Organization, entries: Sequence[Entry], why: W
     Takes the settling lock until the end of the transaction.
     """
     lock_organization(organization.id)
+    budgets = Applying.of_organization(organization.id)
     owners = entries_book(
-        organization_id=organization.id, entries=entries, why=why, cut=Cut.of(organization.timezone, now), now=now
-    )
-    return settle_owners(organization=organization, owners=owners, now=now)
+        organization_id=organization.id, entries=entries, why=why, cut=Cut.of(organization.timezone, now), now=now,
+        watched=budgets.watched,
+    )  # fmt: skip
+    return settle_owners(organization=organization, budgets=budgets, owners=owners, now=now)
 
 
-def settle_owners(*, organization: Organization, owners: Mapping[Owner, Spent], now: datetime) -> int:
-    """Settles what owners spent against the budgets and alerts of every threshold that was crossed; once that has
-    committed, the counters of reservations learn of it."""
-    for crossing in settle(organization_id=organization.id, owners=owners, now=now):
-        budget_crossed(crossing=crossing, organization=organization, now=now)
+def settle_owners(
+    *, organization: Organization, budgets: Applying, owners: Mapping[Owner, Spent], now: datetime
+) -> int:
+    """Settles what owners spent against the budgets (those whose values were watched) and alerts of every threshold
+    that was crossed; once that has committed, the counters of reservations learn of it."""
+    if budgets:
+        entries = book(organization_id=organization.id, budgets=budgets, owners=owners, now=now)
+        for crossing in crossings(budgets, entries, now):
+            budget_crossed(crossing=crossing, organization=organization, now=now)
     transaction.on_commit(partial(bring_in, organization.id, now), robust=True)
     return sum(spent.cost for spent in owners.values())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from budgets.applying import window_of
-from budgets.models import Budget, Unit
+from budgets.models import Budget, LedgerEntry, Unit
 from common.db import server_cursor
 from common.periods import Period
 
@@ -21,6 +21,10 @@ class Used:
     unpriced_requests: int = 0
     # Charged for abandoned authorizations until their usage comes in, in the budget's own unit.
     provisional: int = 0
+
+    @classmethod
+    def of_entry(cls, entry: LedgerEntry) -> "Used":
+        return cls(int(entry.spent), entry.tokens, entry.requests, entry.unpriced_requests)
 
     def of(self, unit: str) -> int:
         """What counts against the limit of a budget in this unit (`budgets.models.Unit`), which must be its own."""

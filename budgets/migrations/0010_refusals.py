@@ -6,7 +6,7 @@ from common.tenant_tables import tenant_table
 
 
 class Migration(migrations.Migration):
-    dependencies = [("budgets", "0003_kinds_of_budgets")]
+    dependencies = [("budgets", "0004_limits_and_thresholds")]
 
     operations = [
         migrations.CreateModel(
