@@ -2,6 +2,7 @@ from django.urls import path
 
 from budgets.api import BudgetsView, BudgetView
 from budgets.me import MeView
+from budgets.reservations import settings_api
 from budgets.reservations.api import AuthorizationRenewView, AuthorizationsView, AuthorizationView
 
 urlpatterns = [
@@ -10,5 +11,11 @@ urlpatterns = [
     path("authorizations", AuthorizationsView.as_view(), name="api-authorizations"),
     path("authorizations/<str:identifier>", AuthorizationView.as_view(), name="api-authorization"),
     path("authorizations/<str:identifier>/renew", AuthorizationRenewView.as_view(), name="api-authorization-renew"),
+    path("rate-limits", settings_api.RateLimitsView.as_view(), name="api-rate-limits"),
+    path("rate-limits/<str:identifier>", settings_api.RateLimitView.as_view(), name="api-rate-limit"),
+    path("model-allowances", settings_api.AllowancesView.as_view(), name="api-model-allowances"),
+    path("model-allowances/<str:identifier>", settings_api.AllowanceView.as_view(), name="api-model-allowance"),
+    path("model-ladder", settings_api.LadderView.as_view(), name="api-model-ladder"),
+    path("model-ladder/<str:identifier>", settings_api.LadderStepView.as_view(), name="api-model-ladder-step"),
     path("me", MeView.as_view(), name="api-me"),
 ]
