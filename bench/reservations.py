@@ -300,7 +300,7 @@ def _allowed(counter: str, room: int) -> int:
     processes = [_fork.Process(target=process) for _ in range(PROCESSES)]
     for each in processes:
         each.start()
-    total = sum(queue.get() for _ in processes)
+    total: int = sum(queue.get() for _ in processes)
     for each in processes:
         each.join()
     return total

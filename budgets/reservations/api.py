@@ -59,12 +59,13 @@ class AuthorizationBase(APIView):
             raise invalid(Fault("/virtual_key", "required", "an access token names the key whose call it is"))
         with organization_scope(self.caller.organization_id):
             found = VirtualKey.objects.filter(
-                organization_id=self.caller.organization_id, id=parse_id(text)
+                organization_id=self.caller.organization_id, id=parse_id(text) or 0
             ).values_list("id", "team_id")
             pair = found.first()
         if pair is None:
             raise invalid(Fault("/virtual_key", "unknown_reference", "is not a key of this organization"))
-        return pair
+        key_id, team_id = pair
+        return int(key_id), int(team_id)
 
 
 class AuthorizationsView(AuthorizationBase):

@@ -142,7 +142,7 @@ class Engine:
     """Raises RedisError when Redis does not answer in time; what was asked may then have happened or not."""
 
     def __init__(self, url: str) -> None:
-        self.client: redis.Redis[str] = redis.Redis.from_url(
+        self.client: redis.Redis = redis.Redis.from_url(
             url,
             socket_timeout=TIMEOUT_S,
             socket_connect_timeout=TIMEOUT_S,
@@ -233,16 +233,15 @@ class Engine:
 
     def hold(self, organization_id: int, reference: Reference, *, owner: int) -> Hold | None:
         key = f"{prefix_of(organization_id)}h:{reference.member}"
-        number, whose, state, expires, answer, lefts = self.client.hmget(
-            key, ["nonce", "owner", "state", "expires", "answer", "lefts"]
-        )
+        kept: list[Any] = self.client.hmget(key, ["nonce", "owner", "state", "expires", "answer", "lefts"])
+        number, whose, state, expires, answer, lefts = kept
         if number != str(reference.number) or whose != str(owner) or state is None:
             return None
         return Hold(state, int(expires or 0), answer or "", _integers(lefts or ""))
 
     def counters(self, organization_id: int) -> list[str]:
         """The names of all counters that were made and not forgotten."""
-        return sorted(self.client.smembers(f"{prefix_of(organization_id)}counters"))
+        return sorted(map(str, self.client.smembers(f"{prefix_of(organization_id)}counters")))
 
     def forget(self, organization_id: int, counters: Sequence[str]) -> None:
         if counters:
@@ -275,18 +274,20 @@ def _holds(prefix: str) -> list[str]:
     return [f"{prefix}leases", f"{prefix}lapsed"]
 
 
-def _reserved(reply: list[Any], reference: Reference) -> Held | Refused | Missing | Conflict:
-    match reply[0]:
+def _reserved(reply: str, reference: Reference) -> Held | Refused | Missing | Conflict:
+    kind, *parts = reply.split("|", 5)
+    match kind:
         case "held":
-            return Held(reference, int(reply[1]), _integers(reply[2]), _integers(reply[3]))
+            expires, lefts, settled = parts
+            return Held(reference, int(expires), _integers(lefts), _integers(settled))
         case "known":
-            _, state, answer, lefts, expires, number = reply
+            state, lefts, expires, number, answer = parts
             earlier = Reference(reference.member, int(number))
             return Held(earlier, int(expires), _integers(lefts), (), answer, state, repeated=True)
         case "missing":
-            return Missing(tuple(int(index) - 1 for index in reply[1:]))
+            return Missing(tuple(index - 1 for index in _integers(parts[0])))
         case "refused":
-            waits, lefts, settled = reply[1:]
+            waits, lefts, settled = parts
             return Refused(_integers(lefts), _integers(settled), _integers(waits))
     return Conflict()
 

@@ -154,7 +154,7 @@ def _read_common(organization_id: int) -> Common:
 
 
 def _grantee(row: RateLimit | ModelAllowance) -> tuple[str, int]:
-    return ("team", row.team_id) if row.team_id else ("key", row.virtual_key_id)
+    return ("team", row.team_id) if row.team_id else ("key", row.virtual_key_id or 0)
 
 
 def _watched(organization_id: int) -> frozenset[str]:

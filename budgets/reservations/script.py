@@ -12,7 +12,7 @@ _FOLDER = Path(__file__).parent / "lua"
 class Scripts:
     """The scripts of one client. A call raises RedisError when Redis does not answer in time."""
 
-    def __init__(self, client: "redis.Redis[str]") -> None:
+    def __init__(self, client: redis.Redis) -> None:
         self.reserve = _script(client, "reserve")
         self.settle = _script(client, "settle")
         self.open = _script(client, "open")
@@ -21,7 +21,7 @@ class Scripts:
         self.lapsed = _script(client, "lapsed")
 
 
-def _script(client: "redis.Redis[str]", name: str) -> Script:
+def _script(client: redis.Redis, name: str) -> Script:
     return client.register_script(source(name))
 
 

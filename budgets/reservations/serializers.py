@@ -7,10 +7,10 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
+from budgets.fields import OneOf, UsdField
 from budgets.models import Unit
 from budgets.reservations.call import Call
 from budgets.reservations.estimate import DEFAULT_MAX_OUTPUT, MAX_TOKENS
-from budgets.serializers import OneOf, UsdField
 from common.strict import StrictCharField, StrictSerializer
 from pricing.usage_buckets import UsageError, from_inclusive
 

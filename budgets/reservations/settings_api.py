@@ -9,10 +9,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from budgets.fields import OneOf
 from budgets.reservations.models import Grantee, LadderStep, ModelAllowance, RateLimit
 from budgets.reservations.serializers import label
 from budgets.reservations.services import allowance_set, ladder_step_set, rate_limit_set, setting_remove
-from budgets.serializers import OneOf
 from common.api import page_of, problems, query_parameters
 from common.ids import parse_id
 from common.problems import Fault, invalid
@@ -113,7 +113,7 @@ class SettingsBase(TenantAPIView):
     def grantee(self, scope: dict[str, str]) -> Team | VirtualKey:
         """The team or key; a foreign one is as unknown as one that does not exist."""
         kind: type[Team] | type[VirtualKey] = Team if scope["type"] == "team" else VirtualKey
-        found = kind.objects.filter(organization_id=self.caller.organization_id, id=parse_id(scope["id"])).first()
+        found = kind.objects.filter(organization_id=self.caller.organization_id, id=parse_id(scope["id"]) or 0).first()
         if found is None:
             raise invalid(Fault("/scope/id", "unknown_reference", "is not one of this organization"))
         return found
@@ -125,7 +125,7 @@ class SettingBase(TenantAPIView):
 
     def remove(self, request: Request, identifier: str) -> Response:
         query_parameters(request, frozenset())
-        setting = object_of(self.model.objects.filter(organization_id=self.caller.organization_id), identifier)
+        setting: Any = object_of(self.model.objects.filter(organization_id=self.caller.organization_id), identifier)
         setting_remove(organization=self.organization(), setting=setting, actor=self.token(), now=timezone.now())
         return Response(status=204)
 

@@ -66,7 +66,7 @@ def spent(tenant: Tenant, budget: Budget) -> int:
 def ends_its_lease(tenant: Tenant) -> None:
     key = f"{prefix_of(tenant.id)}leases"
     for member in engine().client.zrange(key, 0, -1):
-        engine().client.zadd(key, {member: 1})
+        engine().client.zadd(key, {str(member): 1})
 
 
 def rows(tenant: Tenant) -> list[Authorization]:
@@ -222,7 +222,7 @@ def test_a_gateway_knows_the_cost_before_it_is_settled(acme: Tenant) -> None:
     granted = ask(acme, "x")
     reference = Reference.parse(granted.authorization)
     assert reference is not None
-    whose = {"organization_id": acme.id, "reference": reference, "virtual_key_id": acme.key.id}
+    whose: dict[str, Any] = {"organization_id": acme.id, "reference": reference, "virtual_key_id": acme.key.id}
     lifecycle.commit(**whose, actual=Amounts(SPENT, 1750, 1))
     assert standing(acme)[:2] == (0, SPENT)
     ends_its_lease(acme)

@@ -53,21 +53,40 @@ local function lapse(prefix, leases, lapsed, now, most)
     return #due
 end
 
--- Ends a hold; what it counted with is given back. Answers its counters and what state it was in, or nothing when there
--- is no such hold that lives.
+-- What is given back in this script: many holds, few counters. Sums of numbers of up to 15 digits are exact here as long
+-- as they stay below 2^53; what is larger goes to Redis by itself.
+local given, there = {}, {}
+
+local function give(key, amount)
+    if there[key] == nil then there[key] = redis.call('EXISTS', key) == 1 end
+    if not there[key] then return end
+    if #amount > 15 then
+        add(key, amount)
+    else
+        given[key] = (given[key] or 0) + amount
+        if given[key] > 4e15 then
+            add(key, string.format('%.0f', given[key]))
+            given[key] = 0
+        end
+    end
+end
+
+local function give_back()
+    for key, amount in pairs(given) do add(key, string.format('%.0f', amount)) end
+    given = {}
+end
+
+-- Ends a hold; what it counted with is given back by `give_back`. Answers its counters and what state it was in, or
+-- nothing when there is no such hold that lives.
 local function finish(prefix, leases, lapsed, member, nonce, owner, state)
     local hold = prefix .. 'h:' .. member
     local kept = redis.call('HMGET', hold, 'nonce', 'owner', 'state', 'counters')
     if kept[1] ~= nonce or kept[2] ~= owner or (kept[3] ~= 'held' and kept[3] ~= 'lapsed') then return nil end
     for name, _, amount, after in string.gmatch(kept[4], '(%S+) (%S+) (%S+) (%S+)') do
-        local key = prefix .. 'c:' .. name
-        if redis.call('EXISTS', key) == 1 then
-            if kept[3] == 'held' then add(key, amount) else add(key, after) end
-        end
+        give(prefix .. 'c:' .. name, kept[3] == 'held' and amount or after)
     end
     redis.call('HSET', hold, 'state', state)
     redis.call('PEXPIRE', hold, KEPT_MS)
-    redis.call('ZREM', leases, member)
-    redis.call('ZREM', lapsed, member)
+    redis.call('ZREM', kept[3] == 'held' and leases or lapsed, member)
     return kept[4], kept[3]
 end

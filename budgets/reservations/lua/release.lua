@@ -4,5 +4,8 @@
 lapse(ARGV[1], KEYS[2], KEYS[3], now_ms(), 1000)
 local kept = redis.call('HMGET', KEYS[1], 'nonce', 'owner', 'state')
 if kept[1] ~= ARGV[3] or kept[2] ~= ARGV[4] then return '' end
-if kept[3] == 'held' then finish(ARGV[1], KEYS[2], KEYS[3], ARGV[2], ARGV[3], ARGV[4], 'released') end
+if kept[3] == 'held' then
+    finish(ARGV[1], KEYS[2], KEYS[3], ARGV[2], ARGV[3], ARGV[4], 'released')
+    give_back()
+end
 return kept[3]

@@ -4,8 +4,9 @@
 -- counters, number of rates; per counter: limit, amount, least that must be left, whether it refuses (1 or 0), what must
 -- be left or it refuses whatever fits ('' for nothing); per rate: price in ns of refilling, the counter (0: always) and
 -- what is left of that counter when the rate begins to count.
--- Answers: held, expires, left of each counter before, settled of each | refused, waits of rates in ns, left and settled of each counter |
--- missing, numbers of counters | known, state, answer, lefts, expires, nonce | conflict.
+-- Answers one text, since a list costs the client more to read, with bars in it: held|expires|left of each counter
+-- before|settled of each, refused|waits of rates in ns|lefts|settled, missing|numbers of counters,
+-- known|state|lefts|expires|nonce|answer, or conflict.
 
 local MINUTE_NS = 60000000000
 local prefix, leases, lapsed = ARGV[1], KEYS[2], KEYS[3]
@@ -14,7 +15,7 @@ local now = now_ms()
 local lefts, settled, waits, debts = {}, {}, {}, {}
 
 local function read()
-    local missing = {'missing'}
+    local missing = {}
     for i = 1, counters do
         local key, limit = KEYS[3 + i], ARGV[7 + 5 * i]
         local kept = redis.call('HMGET', key, 'seq', 'limit', 'left', 'settled')
@@ -69,15 +70,15 @@ end
 lapse(prefix, leases, lapsed, now, 100)
 local known = redis.call('HMGET', KEYS[1], 'digest', 'state', 'answer', 'lefts', 'expires', 'nonce')
 if known[1] then
-    if known[1] ~= ARGV[5] then return {'conflict'} end
-    return {'known', known[2], known[3], known[4], known[5], known[6]}
+    if known[1] ~= ARGV[5] then return 'conflict' end
+    return table.concat({'known', known[2], known[4], known[5], known[6], known[3]}, '|')
 end
 local missing = read()
-if #missing > 1 then return missing end
+if #missing > 0 then return 'missing|' .. table.concat(missing, ' ') end
 -- Refused only when no hold is left that should have lapsed.
 while not take() do
     if lapse(prefix, leases, lapsed, now, 1000) == 0 then
-        return {'refused', table.concat(waits, ' '), table.concat(lefts, ' '), table.concat(settled, ' ')}
+        return table.concat({'refused', table.concat(waits, ' '), table.concat(lefts, ' '), table.concat(settled, ' ')}, '|')
     end
     read()
 end
@@ -91,4 +92,4 @@ local before = table.concat(lefts, ' ')
 redis.call('HSET', KEYS[1], 'nonce', ARGV[3], 'owner', ARGV[4], 'digest', ARGV[5], 'state', 'held', 'answer', ARGV[7],
     'record', ARGV[8], 'counters', ARGV[9], 'lefts', before, 'expires', expires)
 redis.call('ZADD', leases, expires, ARGV[2])
-return {'held', expires, before, table.concat(settled, ' ')}
+return table.concat({'held', expires, before, table.concat(settled, ' ')}, '|')

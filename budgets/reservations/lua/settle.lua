@@ -20,4 +20,5 @@ for at = 3 * counters + 4, #ARGV, 3 do
     answer[#answer + 1] = list or ''
     answer[#answer + 1] = state or ''
 end
+give_back()
 return answer
