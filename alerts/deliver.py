@@ -53,7 +53,8 @@ class Job:
 
     organization_id: int
     delivery_id: int
-    channel: Channel
+    # None: it goes to one person by email.
+    channel: Channel | None
     raised_at: datetime
     attempts: int
     claimed_until: datetime
@@ -127,12 +128,20 @@ def _job(organization: Organization, delivery: Delivery, now: datetime) -> Job:
         raised_at=delivery.alert.created_at,
         attempts=delivery.attempts,
         claimed_until=delivery.claimed_until,
-        message=message_of(organization, delivery.alert, reference=f"delivery-{delivery.id}"),
+        message=message_of(
+            organization,
+            delivery.alert,
+            reference=f"delivery-{delivery.id}",
+            in_person=delivery.channel is None,
+            link=delivery.link,
+        ),
         send=_sender(delivery, now),
     )
 
 
-def message_of(organization: Organization, alert: Alert, *, reference: str) -> Message:
+def message_of(
+    organization: Organization, alert: Alert, *, reference: str, in_person: bool = False, link: str = ""
+) -> Message:
     alert_path = reverse("alert", kwargs={"org_slug": organization.slug, "alert_id": alert.id})
     return Message(
         reference=reference,
@@ -141,18 +150,21 @@ def message_of(organization: Organization, alert: Alert, *, reference: str) -> M
         severity=alert.severity,
         title=alert.title,
         lines=tuple(lines_of(alert.facts)),
-        url=settings.BASE_URL + (link_of(alert.facts) or alert_path),
+        url=settings.BASE_URL + (link or link_of(alert.facts) or alert_path),
         alert_url=settings.BASE_URL + alert_path,
+        in_person=in_person,
     )
 
 
 def _sender(delivery: Delivery, now: datetime) -> Send:
     channel = delivery.channel
-    if not channel.enabled:
+    if channel is not None and not channel.enabled:
         return refuse("The channel is switched off.")
     # A worker that died with its claim makes no attempt to count; age ends that too.
     if delivery.attempts > 1 and is_too_old(raised_at=delivery.alert.created_at, now=now):
         return refuse("Given up: the alert is a day old.")
+    if channel is None:
+        return email([delivery.recipient], delivery.reached)
     if channel.kind == ChannelKind.EMAIL:
         return email(channel.recipients, delivery.reached)
     try:
@@ -212,6 +224,8 @@ def _status_after(result: Result, retry_at: datetime | None) -> DeliveryStatus:
 
 def _note_on_channel(job: Job, result: Result, *, gave_up: bool, now: datetime) -> None:
     """Keeps the channel's last error; a channel that is dead goes off, and the other channels are told of trouble."""
+    if job.channel is None:
+        return
     error = result.warning if result.outcome is AttemptOutcome.DELIVERED else result.detail
     channel = Channel.objects.present().filter(organization_id=job.organization_id, id=job.channel.id).first()
     if channel is None:

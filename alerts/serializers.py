@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
-from alerts.models import AttemptOutcome, ChannelKind, DeliveryStatus, Severity
+from alerts.models import AlertEventKind, AlertState, AttemptOutcome, ChannelKind, DeliveryStatus, Severity
 from alerts.selectors import AlertHistory, DeliveryHistory
 from alerts.services import RECIPIENTS_LIMIT
 from common.outbound import MAX_URL_LENGTH
@@ -26,7 +26,10 @@ class AttemptSerializer(serializers.Serializer[Any]):
 
 class DeliverySerializer(serializers.Serializer[DeliveryHistory]):
     id = serializers.CharField(source="delivery.id")
-    channel = ChannelNameSerializer(source="delivery.channel")
+    channel = ChannelNameSerializer(source="delivery.channel", allow_null=True)
+    recipient = serializers.CharField(
+        source="delivery.recipient", allow_blank=True, help_text="Who is told in person, where it is no channel."
+    )
     status = serializers.ChoiceField(DeliveryStatus.choices, source="delivery.status")
     attempt_count = serializers.IntegerField(source="delivery.attempts")
     next_attempt_at = serializers.DateTimeField(source="delivery.next_attempt_at")
@@ -42,6 +45,11 @@ class AlertSerializer(serializers.Serializer[AlertHistory]):
         source="alert.facts", help_text="Names as text, amounts as decimal strings, moments as RFC 3339."
     )
     created_at = serializers.DateTimeField(source="alert.created_at")
+    state = serializers.ChoiceField(AlertState.choices, source="alert.state")
+    rule = serializers.CharField(source="alert.rule_id", allow_null=True, help_text="The id of the rule it is of.")
+    subject = serializers.CharField(source="alert.subject", help_text='What the rule found it at, e.g. "team:17".')
+    recovered_at = serializers.DateTimeField(source="alert.recovered_at", allow_null=True)
+    snoozed_until = serializers.DateTimeField(source="alert.snoozed_until", allow_null=True)
     acknowledged_at = serializers.DateTimeField(source="alert.acknowledged_at", allow_null=True)
     acknowledged_by = serializers.CharField(source="alert.acknowledged_by", allow_blank=True)
     deliveries = DeliverySerializer(many=True)
@@ -51,8 +59,16 @@ class DeliveryHistorySerializer(DeliverySerializer):
     attempts = AttemptSerializer(many=True)
 
 
+class AlertEventSerializer(serializers.Serializer[Any]):
+    at = serializers.DateTimeField()
+    kind = serializers.ChoiceField(AlertEventKind.choices)
+    by = serializers.CharField(allow_blank=True, help_text="Empty: CostHub itself.")
+    note = serializers.CharField(allow_blank=True)
+
+
 class AlertHistorySerializer(AlertSerializer):
     deliveries = DeliveryHistorySerializer(many=True)
+    events = AlertEventSerializer(many=True)
 
 
 ALERT_PAGE = inline_serializer(

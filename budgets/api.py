@@ -74,7 +74,7 @@ class BudgetsView(TenantAPIView):
     )
     def post(self, request: Request) -> Response:
         query_parameters(request, frozenset())
-        serializer = BudgetCreateSerializer(data=request.data)
+        serializer = BudgetCreateSerializer(data=request.data, context={"unit": _unit(request.data)})
         serializer.is_valid(raise_exception=True)
         given = serializer.validated_data
         organization, now = self.organization(), timezone.now()
@@ -206,6 +206,12 @@ def _stale_problem(budget: Budget, now: datetime) -> Problem:
     )
 
 
+def _unit(body: Any) -> str:
+    """The unit that a body names; one that is not known is refused with the rest of it."""
+    unit = body.get("unit") if isinstance(body, dict) else None
+    return str(unit) if unit in list(Unit.values) else Unit.COST
+
+
 def _measure(given: dict[str, Any], organization: Organization) -> Measure:
     scope, period = given["scope"], given["period"]
     return Measure(
@@ -227,7 +233,7 @@ def _team(scope: dict[str, Any], organization: Organization) -> Team | None:
     """The team to limit, or to look within."""
     if "team" not in scope:
         return _named(Team, Scope.TEAM, scope, organization)  # type: ignore[no-any-return]
-    found = Team.objects.filter(organization=organization, id=parse_id(scope["team"])).first()
+    found = Team.objects.filter(organization=organization, id=parse_id(scope["team"]) or 0).first()
     if found is None:
         raise invalid(Fault("/scope/team", "unknown_reference", "is not a team of this organization"))
     return found

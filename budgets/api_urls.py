@@ -1,7 +1,9 @@
 from django.urls import path
 
 from budgets.api import BudgetsView, BudgetView
+from budgets.approvals.api import BudgetIncreasesView, DecisionView, IncreasesView, IncreaseView, PolicyView
 from budgets.me import MeView
+from budgets.moves_api import PauseView, TransfersView
 from budgets.reservations import settings_api
 from budgets.reservations.api import AuthorizationRenewView, AuthorizationsView, AuthorizationView
 
@@ -17,5 +19,12 @@ urlpatterns = [
     path("model-allowances/<str:identifier>", settings_api.AllowanceView.as_view(), name="api-model-allowance"),
     path("model-ladder", settings_api.LadderView.as_view(), name="api-model-ladder"),
     path("model-ladder/<str:identifier>", settings_api.LadderStepView.as_view(), name="api-model-ladder-step"),
+    path("budgets/<str:identifier>/increase-requests", BudgetIncreasesView.as_view(), name="api-budget-increases"),
+    path("budgets/<str:identifier>/transfers", TransfersView.as_view(), name="api-budget-transfers"),
+    path("budgets/<str:identifier>/pause", PauseView.as_view(), name="api-budget-pause"),
+    path("increase-requests", IncreasesView.as_view(), name="api-increases"),
+    path("increase-requests/<str:identifier>", IncreaseView.as_view(), name="api-increase"),
+    path("increase-requests/<str:identifier>/decision", DecisionView.as_view(), name="api-increase-decision"),
+    path("approval-policy", PolicyView.as_view(), name="api-approval-policy"),
     path("me", MeView.as_view(), name="api-me"),
 ]

@@ -48,7 +48,7 @@ class BudgetCreateForm(BudgetForm):
         label="Days of a rolling window", min_value=DAYS[0], max_value=DAYS[1], required=False
     )
     fiscal_year_start_month = forms.TypedChoiceField(
-        choices=_MONTHS, coerce=int, empty_value=1, required=False, label="Fiscal year begins in",
+        choices=_MONTHS, coerce=int, required=False, label="Fiscal year begins in",
         help_text="For quarters and years.",
     )  # fmt: skip
     week_start = forms.ChoiceField(
@@ -96,16 +96,16 @@ class BudgetCreateForm(BudgetForm):
             period=given["period"],
             timezone=given["timezone"],
             week_start=given["week_start"],
-            fiscal_year_start_month=given["fiscal_year_start_month"],
+            fiscal_year_start_month=given["fiscal_year_start_month"] or 1,
             rolling_days=given["rolling_days"] if given["period"] == "rolling" else None,
         )
 
     def _team(self, identifier: str) -> Team | None:
         """The team of a choice that was offered; None for no choice."""
-        return Team.objects.get(organization=self.organization, id=parse_id(identifier)) if identifier else None
+        return Team.objects.get(organization=self.organization, id=parse_id(identifier) or 0) if identifier else None
 
     def _key(self, identifier: str) -> VirtualKey:
-        return VirtualKey.objects.get(organization=self.organization, id=parse_id(identifier))
+        return VirtualKey.objects.get(organization=self.organization, id=parse_id(identifier) or 0)
 
 
 def scope_choices(organization: Organization, teams: Sequence[TeamNode], keys: Sequence[VirtualKey]) -> list[Any]:

@@ -47,7 +47,8 @@ def marks_of(budget: Budget) -> Marks:
 def crossings(budgets: Applying, entries: Sequence[Entry], now: datetime) -> list[Crossing]:
     """The thresholds that what was just booked has crossed."""
     speaking = {entry.budget_id for entry in entries if marks_of(budgets.by_id[entry.budget_id]) != Marks()}
-    history = limits_of([budgets.by_id[budget_id] for budget_id in speaking])
+    since = min((entry.slot.start for entry in entries), default=now)
+    history = limits_of([budgets.by_id[budget_id] for budget_id in speaking], now, since=since)
     found, rolling = [], defaultdict(list)
     for entry in entries:
         budget = budgets.by_id[entry.budget_id]
@@ -147,7 +148,7 @@ def note_reached(budget: Budget, now: datetime) -> None:
 def changed_crossings(before: Budget, budget: Budget, limit_before: int, now: datetime) -> list[Crossing]:
     """What a change of the limit or of the thresholds has put past a threshold. What is not reached any more is armed
     again. `before` is the budget as it was, `limit_before` the limit that was in force."""
-    limit = limit_at(budget, limits_of([budget])[budget.id], now)
+    limit = limit_at(budget, limits_of([budget], now)[budget.id], now)
     if budget.period == ROLLING:
         window = window_of(budget).at(now)
         used = used_in([budget], {budget.id: window})[budget.id].of(budget.unit)

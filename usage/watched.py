@@ -82,6 +82,6 @@ def labels_of(row: Sequence[Any]) -> Labels:
     """The labels that `Watched.columns` read; none from a row without them."""
     if not row:
         return NO_LABELS
-    *named, tags = row
+    customer, feature, agent, user, model, tags = row
     # Django leaves JSON to its own fields, so it comes as text.
-    return Labels(*named, tags=tuple(sorted(json.loads(tags).items())))
+    return Labels(customer, feature, agent, user, model, tuple(sorted(json.loads(tags).items())))

@@ -19,6 +19,8 @@ class Message:
     lines: tuple[Line, ...]
     url: str
     alert_url: str
+    # For one person because of what they may do, rather than for all whom a channel names.
+    in_person: bool = False
 
 
 @dataclass(frozen=True, slots=True)

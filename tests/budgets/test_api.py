@@ -1,5 +1,6 @@
 """Budgets over the API: what is refused changes nothing, and nobody overwrites what he has not seen."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from budgets.models import Budget
 from tenants.access import organization_scope
 from tenants.models import AuditEntry
 from tests.budgets.support import USD, Answer, Caller, make_budget, use
-from tests.factories import Tenant, make_key, make_team, make_token
+from tests.factories import Tenant, make_key, make_team, make_token, utc_now
 from tests.ingest.payloads import event
 
 BODY: dict[str, Any] = {
@@ -89,7 +90,7 @@ def test_everything_a_budget_may_have(tenant: Tenant, call: Caller) -> None:
             {"at_percent": 80, "action": "throttle", "requests_per_minute": 60},
             {"at_percent": 100, "action": "block"},
         ],
-        "paused_until": "2099-01-01T00:00:00Z",
+        "paused_until": f"{utc_now() + timedelta(days=30):%Y-%m-%dT%H:%M:%SZ}",
     }
     scope = {"type": "tag", "tag_name": "env", "value": "prod", "team": str(team.id)}
     period = {"type": "quarter", "timezone": "Asia/Kolkata", "week_start": "sunday", "fiscal_year_start_month": 4}
@@ -233,6 +234,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"overcommit": 0}, "/overcommit"),
     ({"paused_until": "2020-01-01T00:00:00Z"}, "/paused_until"),
     ({"paused_until": "2099-01-01T00:00:00"}, "/paused_until"),
+    ({"paused_until": "2099-01-01T00:00:00Z"}, "/paused_until"),
     ({"thresholds": [{"amount": "0"}]}, "/thresholds/0"),
     ({"thresholds": [{"amount": 5}]}, "/thresholds/0"),
     ({"thresholds": [{"amount": "5", "forecast": 5}]}, "/thresholds/0"),

@@ -63,7 +63,7 @@ def test_parts(names: list[str], whole: str, parts: list[list[str]]) -> None:
 
 
 def test_other_units_and_windows_are_no_parts() -> None:
-    others = [{"unit": "tokens"}, {"period": "day"}, {"period": "rolling", "rolling_days": 7}]
+    others: list[dict[str, object]] = [{"unit": "tokens"}, {"period": "day"}, {"period": "rolling", "rolling_days": 7}]
     budgets = [budget("org", 0), *(budget("team 1", number, **each) for number, each in enumerate(others, 1))]
     assert parts_of(budgets, PARENTS) == {}
 

@@ -217,7 +217,7 @@ def test_more_leases_than_one_step_ends(engine: Engine, organization: int) -> No
         held(ask(engine, organization, claim(1, 200), lease_ms=60_000))
     engine.client.zadd(
         f"{prefix_of(organization)}leases",
-        dict.fromkeys(engine.client.zrange(f"{prefix_of(organization)}leases", 0, -1), 1),
+        {str(member): 1 for member in engine.client.zrange(f"{prefix_of(organization)}leases", 0, -1)},
     )
     assert held(ask(engine, organization, claim(200, 200)))
 
