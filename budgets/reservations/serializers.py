@@ -8,7 +8,6 @@ from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
 from budgets.fields import OneOf, UsdField
-from budgets.models import Unit
 from budgets.reservations.call import Call
 from budgets.reservations.estimate import DEFAULT_MAX_OUTPUT, MAX_TOKENS
 from common.strict import StrictCharField, StrictSerializer
@@ -117,7 +116,7 @@ AUTHORIZATION = inline_serializer(
             {
                 "budget": serializers.CharField(),
                 "name": serializers.CharField(),
-                "unit": serializers.ChoiceField(Unit.choices),
+                "unit": serializers.CharField(help_text="cost, tokens or requests"),
                 "remaining": serializers.CharField(help_text="after this call, in the budget's unit"),
                 "would_have_refused": serializers.BooleanField(help_text="a budget in shadow has no room for it"),
             },

@@ -19,6 +19,7 @@ from budgets.models import Budget, Unit
 from budgets.reservations.engine import Ended, Ending, Engine, Settled, prefix_of
 from budgets.reservations.governing import counter_name, forgotten_at
 from budgets.reservations.models import CounterCheck
+from budgets.reservations.outage import Outage
 from budgets.windows import ROLLING
 from common.db import server_cursor
 from common.periods import Period
@@ -26,6 +27,8 @@ from tenants.access import organization_scope
 
 log = logging.getLogger(__name__)
 
+# Settling does not wait for a Redis that has just failed.
+_outage = Outage()
 # Every organization that anything was authorized for.
 ORGANIZATIONS = "budget:organizations"
 # Counters per script, so that none holds others up.
@@ -99,13 +102,18 @@ def bring_in(
 
     Without Redis nothing happens, and the holds count until their leases end: what was settled is found then.
     """
+    if _outage.rests:
+        return [Ended({}, "") for _ in endings]
     try:
-        return _bring_in(organization_id, now, endings, state)
+        ended = _bring_in(organization_id, now, endings, state)
     except redis.RedisError as error:
+        _outage.failed()
         log.warning(
             "Redis does not answer; counters of organization %s are brought up later: %s", organization_id, error
         )
         return [Ended({}, "") for _ in endings]
+    _outage.over()
+    return ended
 
 
 def _bring_in(organization_id: int, now: datetime, endings: Sequence[Ending], state: str) -> list[Ended]:

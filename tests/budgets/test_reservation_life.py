@@ -17,6 +17,7 @@ from budgets.reservations.engine import Standing, prefix_of
 from budgets.reservations.estimate import Amounts
 from budgets.reservations.governing import forget_governing
 from budgets.reservations.models import Authorization, CounterCheck
+from budgets.reservations.outage import Outage
 from budgets.reservations.reference import Reference
 from budgets.reservations.settled import bring_in, check, engine
 from budgets.reservations.sweep import sweep_organization
@@ -192,6 +193,7 @@ def test_what_is_settled_while_redis_is_away_is_found_later(acme: Tenant, monkey
         away.setattr(engine(), "client", _Away())
         use(acme, event())
     assert standing(acme)[:2] == (0, HELD)
+    monkeypatch.setattr("budgets.reservations.settled._outage", Outage())
     bring_in(acme.id, timezone.now())
     assert standing(acme)[:2] == (SPENT, HELD)
 
