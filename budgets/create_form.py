@@ -14,7 +14,7 @@ from budgets.terms import DAYS, Measure, Terms
 from common.ids import parse_id
 from common.periods import WEEKDAYS
 from tenants.models import Organization, Team, VirtualKey
-from tenants.selectors import TeamNode
+from tenants.selectors import TeamNode, team_tree
 from tenants.zones import zone_choices
 
 INDENT = "\u2003"
@@ -116,3 +116,11 @@ def scope_choices(organization: Organization, teams: Sequence[TeamNode], keys: S
         ("Teams", [(f"{Scope.TEAM}:{node.team.id}", INDENT * node.depth + node.team.name) for node in teams]),
         ("Keys", [(f"{Scope.VIRTUAL_KEY}:{key.id}", f"{key.name} ({key.team.name})") for key in keys]),
     ]
+
+
+def create_form(organization: Organization, data: Any = None, **options: Any) -> BudgetCreateForm:
+    """The form with everything there is to choose from."""
+    teams = team_tree(organization)
+    keys = VirtualKey.objects.filter(organization=organization, revoked_at__isnull=True)
+    choices = scope_choices(organization, teams, list(keys.select_related("team").order_by("name", "id")))
+    return BudgetCreateForm(data, organization=organization, choices=choices, teams=teams, **options)

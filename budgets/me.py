@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from budgets.applying import Applying, Subject
-from budgets.selectors import states_of
+from budgets.selectors import people_who_may_change, states_of
 from budgets.serializers import ME, BudgetSerializer, MePeriodSerializer, MeSpendSerializer
 from budgets.windows import BEGINNING
 from common.api import problems, query_parameters
@@ -55,6 +55,10 @@ class MeView(TenantAPIView):
             | {
                 "spend": _spend(key, now),
                 "budgets": [BudgetSerializer(state).data for state in states_of(budgets, now)],
+                "may_raise": [
+                    {"email": person.user.email, "role": person.role}
+                    for person in people_who_may_change(key.organization_id)
+                ],
             }
         )
 

@@ -318,5 +318,8 @@ ME = inline_serializer(
             {"day": MePeriodSerializer(), "month": MePeriodSerializer(), "total": MeSpendSerializer()},
         ),
         "budgets": BudgetSerializer(many=True),
+        "may_raise": inline_serializer(
+            "MePerson", {"email": serializers.CharField(), "role": serializers.CharField()}, many=True
+        ),
     },
 )
