@@ -216,11 +216,18 @@ CELERY_BEAT_SCHEDULE = {
     "run-imports": {"task": "ingest.run_imports", "schedule": 5.0, "options": {"expires": 30}},
     "deliver-alerts": {"task": "alerts.deliver", "schedule": 5.0, "options": {"expires": 30}},
     "work-off-repricings": {"task": "corrections.work_off", "schedule": 5.0, "options": {"expires": 30}},
+    "sweep-reservations": {"task": "budgets.sweep_reservations", "schedule": 5.0, "options": {"expires": 10}},
+    "check-counters": {"task": "budgets.check_counters", "schedule": 60.0, "options": {"expires": 30}},
     "price-late": {"task": "corrections.price_late", "schedule": 300.0, "options": {"expires": 240}},
     "book-fees": {"task": "ingest.book_fees", "schedule": 300.0, "options": {"expires": 240}},
     "make-partitions": {"task": "usage.make_partitions", "schedule": 3600.0, "options": {"expires": 1800}},
     "drop-old-events": {"task": "usage.drop_old_events", "schedule": 3600.0, "options": {"expires": 1800}},
     "forget-old-claims": {"task": "ingest.forget_old_claims", "schedule": 3600.0, "options": {"expires": 1800}},
+    "forget-old-reservations": {
+        "task": "budgets.forget_old_reservations",
+        "schedule": 86_400.0,
+        "options": {"expires": 1800},
+    },
     "forget-old-counts": {"task": "ingest.forget_old_counts", "schedule": 86_400.0, "options": {"expires": 1800}},
 }
 
