@@ -8,3 +8,5 @@ class AlertKind(models.TextChoices):
     UNPRICED_USAGE = "unpriced_usage", "Unpriced usage"
     CHANNEL_PROBLEM = "channel_problem", "Channel problem"
     CHANNEL_TEST = "channel_test", "Test"
+    # Several alerts in one message of a channel that had enough of them.
+    DIGEST = "digest", "Digest"
