@@ -1,6 +1,14 @@
 from django.urls import path
 
-from alerts.api import AlertAcknowledgeView, AlertsView, AlertView, ChannelsView, ChannelTestView, ChannelView
+from alerts.api import (
+    AlertAcknowledgeView,
+    AlertsView,
+    AlertView,
+    ChannelSecretView,
+    ChannelsView,
+    ChannelTestView,
+    ChannelView,
+)
 
 urlpatterns = [
     path("alerts", AlertsView.as_view(), name="api-alerts"),
@@ -9,4 +17,5 @@ urlpatterns = [
     path("channels", ChannelsView.as_view(), name="api-channels"),
     path("channels/<str:identifier>", ChannelView.as_view(), name="api-channel"),
     path("channels/<str:identifier>/test", ChannelTestView.as_view(), name="api-channel-test"),
+    path("channels/<str:identifier>/rotate-secret", ChannelSecretView.as_view(), name="api-channel-rotate-secret"),
 ]

@@ -11,29 +11,25 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db import connection
-from django.db.models import F, Q, QuerySet
-from django.urls import reverse
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from alerts.channels.base import Message, Result, Send, refuse
-from alerts.channels.email import email
-from alerts.channels.slack import slack
-from alerts.facts import lines_of, link_of, one_line
+from alerts.channels.base import Message, Result, Send
+from alerts.gathering import due_deliveries, gather, lock_claims
+from alerts.messages import message_of_delivery
 from alerts.models import (
     DETAIL_LENGTH,
     OPEN_STATUSES,
-    Alert,
+    Action,
     Attempt,
     AttemptOutcome,
     Channel,
-    ChannelKind,
     Delivery,
     DeliveryStatus,
 )
-from alerts.retries import is_too_old, next_attempt
+from alerts.retries import next_attempt
+from alerts.senders import sender_of
 from alerts.services import channel_disable, channel_trouble_report
-from common.secrets import UnsealError, unseal
 from tenants.access import organization_scope
 from tenants.models import Organization
 
@@ -83,7 +79,10 @@ def deliver_due(*, clock: Clock, run_s: float = RUN_S) -> int:
 
 
 def claim(now: datetime) -> list[Job]:
-    """Up to BATCH deliveries that are due, now ours; every organization that waits gets its share."""
+    """Up to BATCH deliveries that are due, now ours; every organization that waits gets its share.
+
+    What is above a channel's limit goes into its digest first (`alerts.gathering`).
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM alerts_organizations_with_due_deliveries(%s, %s)", [now, BATCH])
         organization_ids = [organization_id for (organization_id,) in cursor.fetchall()]
@@ -94,7 +93,9 @@ def claim(now: datetime) -> list[Job]:
 def _claim_of(organization_id: int, most: int, now: datetime) -> list[Job]:
     claimed_until = now + LEASE
     with organization_scope(organization_id):
-        due = _due(organization_id, now)
+        lock_claims(organization_id)
+        gather(organization_id, now)
+        due = _ours_to_make(organization_id, now)
         # Whoever updates the row first has the delivery; for the other the condition no longer holds.
         taken = [
             delivery_id
@@ -108,13 +109,16 @@ def _claim_of(organization_id: int, most: int, now: datetime) -> list[Job]:
         return [_job(organization, delivery, now) for delivery in deliveries.select_related("alert", "channel")]
 
 
-def _due(organization_id: int, now: datetime) -> QuerySet[Delivery]:
-    return Delivery.objects.filter(
-        Q(claimed_until__isnull=True) | Q(claimed_until__lte=now),
+def _ours_to_make(organization_id: int, now: datetime) -> QuerySet[Delivery]:
+    """What is due; of an alert that its channel is still to be told of, only that."""
+    untold = Delivery.objects.filter(
         organization_id=organization_id,
+        alert_id=OuterRef("alert_id"),
+        channel_id=OuterRef("channel_id"),
+        action=Action.FIRE,
         status__in=OPEN_STATUSES,
-        next_attempt_at__lte=now,
     )
+    return due_deliveries(organization_id, now).filter(Q(action=Action.FIRE) | ~Exists(untold))
 
 
 def _job(organization: Organization, delivery: Delivery, now: datetime) -> Job:
@@ -127,44 +131,9 @@ def _job(organization: Organization, delivery: Delivery, now: datetime) -> Job:
         raised_at=delivery.alert.created_at,
         attempts=delivery.attempts,
         claimed_until=delivery.claimed_until,
-        message=message_of(organization, delivery.alert, reference=f"delivery-{delivery.id}"),
-        send=_sender(delivery, now),
+        message=message_of_delivery(organization, delivery),
+        send=sender_of(delivery, now),
     )
-
-
-def message_of(organization: Organization, alert: Alert, *, reference: str) -> Message:
-    alert_path = reverse("alert", kwargs={"org_slug": organization.slug, "alert_id": alert.id})
-    return Message(
-        reference=reference,
-        organization=one_line(organization.name),
-        kind=alert.kind_label,
-        severity=alert.severity,
-        title=alert.title,
-        lines=tuple(lines_of(alert.facts)),
-        url=settings.BASE_URL + (link_of(alert.facts) or alert_path),
-        alert_url=settings.BASE_URL + alert_path,
-    )
-
-
-def _sender(delivery: Delivery, now: datetime) -> Send:
-    channel = delivery.channel
-    if not channel.enabled:
-        return refuse("The channel is switched off.")
-    # A worker that died with its claim makes no attempt to count; age ends that too.
-    if delivery.attempts > 1 and is_too_old(raised_at=delivery.alert.created_at, now=now):
-        return refuse("Given up: the alert is a day old.")
-    if channel.kind == ChannelKind.EMAIL:
-        return email(channel.recipients, delivery.reached)
-    try:
-        return slack(
-            unseal(
-                bytes(channel.sealed_url or b""),
-                purpose=channel.seal_purpose,
-                organization_id=channel.organization_id,
-            )
-        )
-    except UnsealError:
-        return refuse("The stored webhook URL can no longer be read; enter it again.", channel_is_dead=True)
 
 
 def record(job: Job, result: Result, *, now: datetime) -> None:

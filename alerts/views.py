@@ -14,7 +14,15 @@ from alerts.facts import Line, lines_of, link_of
 from alerts.kinds import AlertKind
 from alerts.models import OPEN_STATUSES, Alert, Severity
 from alerts.positions import cursor_after, position_at
-from alerts.selectors import AlertFilter, alert_list, channel_list, delivery_summary, with_attempts, with_deliveries
+from alerts.selectors import (
+    AlertFilter,
+    alert_list,
+    channel_list,
+    delivery_summary,
+    gathered_alerts,
+    with_attempts,
+    with_deliveries,
+)
 from alerts.services import alert_acknowledge
 from common.problems import Problem
 from tenants.access import Access, organization_page
@@ -22,7 +30,14 @@ from tenants.roles import Permission
 
 PAGE_SIZE = 50
 SEVERITY_TONES = {Severity.INFO: "info", Severity.WARNING: "warn", Severity.CRITICAL: "bad"}
-STATUS_TONES = {"pending": "warn", "sending": "warn", "sent": "good", "failed": "bad", "blocked": "bad"}
+STATUS_TONES = {
+    "pending": "warn",
+    "sending": "warn",
+    "sent": "good",
+    "gathered": "info",
+    "failed": "bad",
+    "blocked": "bad",
+}
 STATES = {"open": False, "acknowledged": True}
 
 
@@ -69,7 +84,8 @@ def alerts(request: HttpRequest, access: Access) -> HttpResponse:
 def alert(request: HttpRequest, access: Access, alert_id: int) -> HttpResponse:
     """One alert; asked for by HTMX, its deliveries only, for as long as one is still to be made."""
     found = _alert(access, alert_id)
-    history = [(each, STATUS_TONES[each.delivery.status]) for each in with_attempts(found).deliveries]
+    told = with_attempts(found)
+    history = [(each, STATUS_TONES[each.delivery.status]) for each in told.deliveries]
     context = {
         "nav": "alerts",
         "now": timezone.now(),
@@ -78,6 +94,7 @@ def alert(request: HttpRequest, access: Access, alert_id: int) -> HttpResponse:
         "lines": lines_of(found.facts),
         "link": link_of(found.facts),
         "history": history,
+        "gathered": gathered_alerts(told) if found.kind == AlertKind.DIGEST else [],
         "waiting": any(each.delivery.status in OPEN_STATUSES for each, _ in history),
         "may_edit": access.may(Permission.EDIT_CHANNELS),
     }

@@ -72,5 +72,7 @@ def _button(text: str, url: str) -> dict[str, Any]:
 
 
 def _context(message: Message) -> dict[str, Any]:
-    text = escaped(f"{message.organization} · {message.kind}", FIELD_LIMIT)
+    more = len(message.lines) - FIELDS_LIMIT * SECTIONS_LIMIT
+    told = f"{message.organization} · {message.kind}"
+    text = escaped(f"{more} more in CostHub · {told}" if more > 0 else told, FIELD_LIMIT)
     return {"type": "context", "elements": [{"type": "plain_text", "text": text, "emoji": False}]}

@@ -45,6 +45,7 @@ def payload(message: Message) -> dict[str, Any]:
 
 def card(message: Message) -> dict[str, Any]:
     colour = _COLOURS.get(message.severity, "default")
+    more = len(message.lines) - LINES_LIMIT
     context = f"{message.severity.capitalize()} · {message.kind} · {message.organization}"
     return {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
@@ -55,6 +56,7 @@ def card(message: Message) -> dict[str, Any]:
             _text(_run(_cut(message.title, TITLE_LIMIT), size="large", weight="bolder", color=colour)),
             _text(_run(_cut(context, TITLE_LIMIT), isSubtle=True), spacing="none"),
             *(_fact(line) for line in message.lines[:LINES_LIMIT]),
+            *([_text(_run(f"{more} more in CostHub", isSubtle=True))] if more > 0 else []),
         ],
         "actions": _actions(message),
     }
