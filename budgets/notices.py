@@ -21,7 +21,6 @@ def budget_crossed(*, crossing: Crossing, organization: Organization, now: datet
     budget, period = crossing.budget, crossing.period
     alert_raise(
         organization_id=organization.id,
-        subject=f"budget:{budget.id}",
         kind="budget_threshold",
         dedup_key=f"{period_key(budget, period)}{budget.limit}:{crossing.threshold}",
         severity="critical" if crossing.threshold >= 100 else "warning",

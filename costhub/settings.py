@@ -58,7 +58,6 @@ INSTALLED_APPS = [
     "reconciliation",
     "analytics",
     "corrections",
-    "watch",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -209,7 +208,6 @@ CELERY_BEAT_SCHEDULER = "costhub.beat:SteadyScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 2
 CELERY_BEAT_SCHEDULE = {
     "settle-usage": {"task": "ingest.settle", "schedule": 2.0, "options": {"expires": 10}},
-    "evaluate-rules": {"task": "watch.evaluate", "schedule": 60.0, "options": {"expires": 50}},
     "run-imports": {"task": "ingest.run_imports", "schedule": 5.0, "options": {"expires": 30}},
     "deliver-alerts": {"task": "alerts.deliver", "schedule": 5.0, "options": {"expires": 30}},
     "work-off-repricings": {"task": "corrections.work_off", "schedule": 5.0, "options": {"expires": 30}},
