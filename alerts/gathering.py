@@ -83,7 +83,11 @@ def _waiting_digest(channel: Channel) -> Delivery | None:
 def _recent(channel: Channel, now: datetime) -> list[datetime]:
     own = Delivery.objects.filter(organization_id=channel.organization_id, channel=channel)
     sent = own.filter(status=DeliveryStatus.SENT, sent_at__gt=now - HOUR).order_by("-sent_at")
-    on_their_way = own.filter(status=DeliveryStatus.SENDING, claimed_until__gt=now).count()
+    # A digest that is tried again is as good as gone.
+    on_their_way = own.filter(
+        Q(status=DeliveryStatus.SENDING, claimed_until__gt=now)
+        | Q(status=DeliveryStatus.PENDING, attempts__gt=0, alert__kind=AlertKind.DIGEST)
+    ).count()
     return [moment for moment in sent.values_list("sent_at", flat=True) if moment] + [now] * on_their_way
 
 

@@ -15,7 +15,7 @@ from common.outbound import post_json
 
 HOSTS = ("*.webhook.office.com", "*.logic.azure.com", "*.environment.api.powerplatform.com")
 # A message of Teams may have 28 KB. A letter takes up to 12 bytes of JSON.
-TITLE_LIMIT, LABEL_LIMIT, VALUE_LIMIT, LINES_LIMIT, SUMMARY_LIMIT = 200, 40, 150, 10, 100
+TITLE_LIMIT, LABEL_LIMIT, VALUE_LIMIT, LINES_LIMIT, SUMMARY_LIMIT = 150, 40, 120, 10, 100
 _COLOURS = {"info": "accent", "warning": "warning", "critical": "attention"}
 
 TEAMS = Receiver("Teams", "Teams no longer knows this webhook")
