@@ -4,6 +4,7 @@ import base64
 import logging
 from contextlib import nullcontext
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -116,7 +117,7 @@ def test_another_url_is_refused_with_the_one_answer(tenant: Tenant, now: datetim
 def test_a_webhooks_name_is_resolved_before_it_is_saved(
     tenant: Tenant, now: datetime, monkeypatch: pytest.MonkeyPatch, address: str, saved: bool
 ) -> None:
-    monkeypatch.setitem(check_url.__kwdefaults__, "resolver", answering(address))
+    monkeypatch.setattr("alerts.addresses.check_url", partial(check_url, resolver=answering(address)))
     with nullcontext() if saved else pytest.raises(Problem):
         create(tenant, now, kind="webhook", url="https://example.com/x", secret=SECRET)
     assert bool(channels(tenant)) is saved
