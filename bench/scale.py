@@ -35,6 +35,7 @@ SHARE = 4
 LARGE_BREADTH, SMALL_BREADTH = (20, 8, 50, len(MODELS)), (2, 2, 3, 2)
 SETTLED = 30_000
 ASKED = 40
+ROUNDS = 3
 _QUESTIONS = tuple((days, group) for days in (30, 90) for group in ("model", "team"))
 
 
@@ -116,7 +117,7 @@ FROM generate_series(%(first)s, %(last)s) AS n
 def _settling(tenant: Tenant) -> float:
     """Microseconds that this process and the database take to settle an event of live traffic."""
     best = float("inf")
-    for seed in range(3):
+    for seed in range(ROUNDS):
         now = datetime.now(UTC)
         for body in bodies(events=SETTLED, batch=BATCH, seed=seed):
             decoded = native.decode(native.JSON, body, limit=BATCH)
@@ -128,7 +129,8 @@ def _settling(tenant: Tenant) -> float:
 
 
 def _answers(tenant: Tenant, log: Path) -> dict[tuple[int, str], float]:
-    """The 95th percentile in milliseconds of each question over one connection, the first answers left out."""
+    """The 95th percentile in milliseconds of each question over one connection, the first answers left out: of the
+    quietest round, as other machines share these cores."""
     found = {}
     with web(log) as url:
         where = urlsplit(url)
@@ -136,8 +138,8 @@ def _answers(tenant: Tenant, log: Path) -> dict[tuple[int, str], float]:
         for days, group in _QUESTIONS:
             start = (datetime.now(UTC) - timedelta(days=days)).date()
             path = f"/api/v1/spend?from={start}&group_by={group}&interval=day"
-            times = [_timed(client, path, tenant.token) for _ in range(ASKED + 5)][5:]
-            found[days, group] = statistics.quantiles(times, n=20)[-1]
+            rounds = [[_timed(client, path, tenant.token) for _ in range(ASKED + 5)][5:] for _ in range(ROUNDS)]
+            found[days, group] = min(statistics.quantiles(times, n=20)[-1] for times in rounds)
     return found
 
 

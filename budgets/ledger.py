@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from budgets.applying import window_of
 from budgets.models import Budget, LedgerEntry, Scope
 from budgets.thresholds import crossed
 from common.db import server_cursor
 from common.ids import new_id
-from common.periods import Period, PeriodKind, period_at
+from common.periods import Period
 from tenants.models import Team
 from tenants.tree import ancestor_ids
 from usage.store import Owner, Spent
@@ -86,8 +87,8 @@ class _Applicable:
 
 
 def budget_period(budget: Budget, instant: datetime) -> Period:
-    """The budget's period that holds the instant."""
-    return period_at(PeriodKind(budget.period), instant, budget.zone, week_start=budget.first_weekday)
+    """What counts at the instant."""
+    return window_of(budget).at(instant)
 
 
 def _add(

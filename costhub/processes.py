@@ -32,6 +32,10 @@ def _always() -> bool:
     return True
 
 
+def _never(_: int) -> bool:
+    return False
+
+
 def _nothing() -> None:
     return None
 
@@ -54,6 +58,8 @@ class Program:
     needs: tuple[str, ...] = ()
     before_start: Callable[[], None] = _nothing
     is_ready: Callable[[], bool] = _always
+    # Whether the process of this pid runs and will never answer again.
+    is_stuck: Callable[[int], bool] = _never
 
 
 def die_with_parent(orphan_signal: signal.Signals) -> None:

@@ -6,7 +6,7 @@ first start; with it everything secret must come from the environment. Bad value
 
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -196,7 +196,8 @@ CACHES = {
 }
 
 _redis = urlsplit(REDIS_URL)
-CELERY_BROKER_URL = f"redis+socket://{_redis.path}" if _redis.scheme == "unix" else REDIS_URL
+_database = parse_qs(_redis.query).get("db", ["0"])[0]
+CELERY_BROKER_URL = f"redis+socket://{_redis.path}?virtual_host={_database}" if _redis.scheme == "unix" else REDIS_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 10, "socket_connect_timeout": REDIS_TIMEOUT_S, "max_retries": 0}
 CELERY_TASK_IGNORE_RESULT = True

@@ -22,6 +22,9 @@ DEATHS_WINDOW_S = 60.0
 WORKED_S = 10.0
 FIRST_BACKOFF_S = 0.2
 LONGEST_BACKOFF_S = 5.0
+# A program that has been stuck for so long is killed, and so started again.
+STUCK_S = 10.0
+LOOK_EVERY_S = 2.0
 TURN_S = 0.05
 IMPATIENT_AFTER_S = 1.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -42,6 +45,8 @@ class _Child:
     started: float
     deaths: deque[float] = field(default_factory=deque)
     restart_at: float | None = None
+    look_at: float = 0.0
+    stuck_since: float | None = None
     # Runs once and is not started again.
     once: bool = False
     last_line: str = ""
@@ -170,6 +175,22 @@ class Supervisor:
                 self._restart_when_due(child)
             elif not child.once and has_ended(child.process):
                 self._plan_restart(child)
+            elif time.monotonic() >= child.look_at:
+                self._kill_when_stuck(child)
+
+    def _kill_when_stuck(self, child: _Child) -> None:
+        now = time.monotonic()
+        child.look_at = now + LOOK_EVERY_S
+        if not child.program.is_stuck(child.process.pid):
+            child.stuck_since = None
+        elif child.stuck_since is None:
+            child.stuck_since = now
+        elif now - child.stuck_since >= STUCK_S:
+            self._write(
+                "costhub", f"{child.program.name} has been stuck for {now - child.stuck_since:.0f} s; killing it"
+            )
+            child.stuck_since = None
+            kill(child.process)
 
     def _until_restart(self) -> float:
         due = [child.restart_at for child in self._children if child.restart_at is not None]

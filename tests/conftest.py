@@ -24,9 +24,14 @@ def quick_passwords(django_test_environment: None) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(
-    request: pytest.FixtureRequest, django_test_environment: None, django_db_blocker: pytest.FixtureRequest
+    request: pytest.FixtureRequest,
+    django_test_environment: None,
+    django_db_blocker: pytest.FixtureRequest,
+    django_db_modify_db_settings: None,
 ) -> None:
     """The owner makes and migrates the test database; `default` is its mirror with the application's rights.
+
+    Where tests run in several processes, each has a database of its own.
 
     pytest-django's own fixture would set up only the aliases that tests name, and leave `default` on the real one.
     It stays behind after the run: a throw-away server forgets it, a kept one (`--reuse-db`) uses it again.

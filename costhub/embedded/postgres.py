@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from costhub.embedded.accounts import binaries, data_folder, server_account
 from costhub.embedded.home import EmbeddedError, Home
 from costhub.processes import Account, Program, end_leftovers
@@ -58,6 +60,27 @@ CREATE DATABASE costhub OWNER costhub_owner
 """
 
 
+# One of them runs as long as the server works or is getting there.
+_VITAL = ("postgres: startup", "postgres: walwriter")
+
+
+def is_stuck(postmaster: int) -> bool:
+    """Whether the server neither works nor recovers: PostgreSQL 18.4 can wait for ever for a startup process that was
+    killed during the recovery from another crash."""
+    try:
+        children = psutil.Process(postmaster).children()
+        return not any(_title(child).startswith(_VITAL) for child in children)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Postgres:
     """The server of one home, which its creator has locked."""
@@ -100,6 +123,8 @@ class Postgres:
             "listen_addresses": "",
             "unix_socket_directories": str(self.home.postgres_sockets),
             "unix_socket_permissions": "0700",
+            # PostgreSQL 18.4 can wait for ever for an I/O worker that was killed, after the restart that follows.
+            "io_method": "sync",
         }
         if not self.fsync:
             settings |= {"fsync": "off", "full_page_writes": "off"}
@@ -115,6 +140,7 @@ class Postgres:
             orphan_signal=signal.SIGINT,
             before_start=self.clear,
             is_ready=self.is_ready,
+            is_stuck=is_stuck,
         )
 
     def clear(self) -> None:

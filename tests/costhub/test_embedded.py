@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from costhub.embedded import EmbeddedError, Home, urls
-from costhub.embedded.postgres import Postgres
+from costhub.embedded.postgres import Postgres, is_stuck
 from costhub.embedded.redis import Redis
 from costhub.processes import wait_until
 from tests.costhub.conftest import READ, WRITE, Run, command, environment, python, servers_of
@@ -123,6 +123,9 @@ def test_servers_that_outlived_their_run_are_stopped_first(run: Run, written: Ho
         for program in programs
     ]
     assert wait_until(lambda: all(program.is_ready() for program in programs), 10)
+    working = next(orphan for program, orphan in zip(programs, orphans, strict=True) if program.name == "postgres")
+    assert wait_until(lambda: not is_stuck(working.pid), 10)
+    assert is_stuck(os.getpid()), "a server without a part that works or recovers"
     ran = run(*python(READ))
     assert ran.stdout == "42 42\n"
     assert ran.stderr.count("was still running from a killed earlier run; it was stopped first.") == 2

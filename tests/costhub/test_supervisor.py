@@ -142,6 +142,23 @@ def test_a_program_waits_for_what_it_needs(bench: Bench) -> None:
     bench.wait_for(lambda: bench.said("worker") == ["up", "up"])
 
 
+def test_a_program_that_is_stuck_is_started_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(module, "STUCK_S", 0.2)
+    seen: list[int] = []
+
+    def is_stuck(pid: int) -> bool:
+        """The first one is, and whatever comes after it is not."""
+        seen.append(pid)
+        return pid == seen[0]
+
+    bench.supervisor.keep_running(replace(bench.program("postgres", SLEEP), is_stuck=is_stuck))
+    bench.wait_for(lambda: len(set(seen)) == 2)
+    killed, restarted = bench.said("costhub")
+    assert killed == "postgres has been stuck for 0 s; killing it"
+    assert restarted.startswith("postgres ended (SIGKILL)")
+
+
 def test_a_task_gives_its_output_and_shows_its_errors(bench: Bench) -> None:
     code = "import sys; print('key'); print('half', file=sys.stderr); print('login')"
     assert bench.supervisor.run_to_end(bench.program("prepare", code)) == "key\nlogin"
