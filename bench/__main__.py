@@ -13,9 +13,9 @@ django.setup()
 
 from django.core.management import call_command  # noqa: E402
 
-from bench import memory, scale, throughput  # noqa: E402
+from bench import alert_latency, memory, scale, throughput  # noqa: E402
 
-PARTS = ("throughput", "memory", "scale")
+PARTS = ("throughput", "memory", "scale", "alert-latency")
 
 
 def main() -> None:
@@ -38,6 +38,8 @@ def main() -> None:
             memory.measure(log)
         if "scale" in parts:
             scale.measure(log, small=given.stored // 20, large=given.stored)
+        if "alert-latency" in parts:
+            alert_latency.measure(log)
 
 
 if __name__ == "__main__":
