@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef
 
 from alerts.channels.base import Message, Result, Send
 from alerts.gathering import due_deliveries, gather, lock_claims
@@ -35,6 +35,7 @@ from tenants.models import Organization
 
 # Longer than any attempt takes, so that a claim outlives its worker's sending.
 LEASE = timedelta(minutes=5)
+FOLLOWUP_WAIT = timedelta(seconds=5)
 # Sent side by side: one receiver that hangs holds up no more than its batch.
 BATCH = 8
 # A run ends after this long; what is left is found by the next one.
@@ -95,7 +96,8 @@ def _claim_of(organization_id: int, most: int, now: datetime) -> list[Job]:
     with organization_scope(organization_id):
         lock_claims(organization_id)
         gather(organization_id, now)
-        due = _ours_to_make(organization_id, now)
+        _put_off_followups(organization_id, now)
+        due = due_deliveries(organization_id, now)
         # Whoever updates the row first has the delivery; for the other the condition no longer holds.
         taken = [
             delivery_id
@@ -109,16 +111,17 @@ def _claim_of(organization_id: int, most: int, now: datetime) -> list[Job]:
         return [_job(organization, delivery, now) for delivery in deliveries.select_related("alert", "channel")]
 
 
-def _ours_to_make(organization_id: int, now: datetime) -> QuerySet[Delivery]:
-    """What is due; of an alert that its channel is still to be told of, only that."""
+def _put_off_followups(organization_id: int, now: datetime) -> None:
+    """What follows something of the same alert that its channel is still to be told waits, and looks due to nobody."""
     untold = Delivery.objects.filter(
         organization_id=organization_id,
         alert_id=OuterRef("alert_id"),
         channel_id=OuterRef("channel_id"),
-        action=Action.FIRE,
+        id__lt=OuterRef("id"),
         status__in=OPEN_STATUSES,
     )
-    return due_deliveries(organization_id, now).filter(Q(action=Action.FIRE) | ~Exists(untold))
+    following = due_deliveries(organization_id, now).exclude(action=Action.FIRE).filter(Exists(untold))
+    following.update(next_attempt_at=now + FOLLOWUP_WAIT)
 
 
 def _job(organization: Organization, delivery: Delivery, now: datetime) -> Job:

@@ -102,6 +102,8 @@ class WebhookEditForm(WebhookChannelForm):
 
 
 class PagerDutyChannelForm(ChannelForm):
+    field_order = ("name", "secret", "url", "hourly_limit")
+
     secret = _secret_field(
         "Routing key",
         "From PagerDuty: the service's integration “Events API v2”. It is stored sealed and never shown again.",

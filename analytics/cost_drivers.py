@@ -54,10 +54,10 @@ class Drivers:
 
     @property
     def biggest(self) -> str:
-        """The name of the part that moved most; "" when nothing did."""
-        parts = {name: abs(getattr(self, name)) for name in ("volume", "tokens", "mix", "price", "other")}
-        name = max(parts, key=parts.__getitem__)
-        return name if parts[name] else ""
+        """The name of the part that did most to move the bill the way it went; "" when it did not move."""
+        way = (self.change > 0) - (self.change < 0)
+        parts = {name: way * getattr(self, name) for name in ("volume", "tokens", "mix", "price", "other")}
+        return max(parts, key=parts.__getitem__) if way else ""
 
 
 def drivers(pairs: Iterable[Pair]) -> Drivers:

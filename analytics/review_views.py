@@ -43,6 +43,8 @@ def cost_review(request: HttpRequest, access: Access) -> HttpResponse:
         "nav": "review",
         "now": now,
         "review": found,
+        "because": f"mostly {found.total.because.lower()}" if found.total.because else "",
+        "versus": f"vs {period.previous.label}",
         "unpriced_text": f"{count(found.unpriced_requests)} requests have no price yet: the true spend is higher.",
         "zone": zone.key,
         "whole_url": f"{path}?{urlencode({'period': period.parameter})}" if team_id else "",

@@ -44,6 +44,8 @@ class Figure:
     @property
     def because(self) -> str:
         """The biggest reason in a few words; "" when nothing changed."""
+        if self.change and not (self.now and self.before):
+            return "New" if self.now else "No longer used"
         return DRIVER_WORDS[self.why.biggest].partition(":")[0] if self.why.biggest else ""
 
 

@@ -81,6 +81,15 @@ def test_more_of_the_same_is_volume_alone(cost: int, tokens: int, requests: int,
     assert drivers([Pair(before, now)]) == Drivers(volume=cost * (times - 1))
 
 
-def test_the_biggest_part_has_a_name() -> None:
-    assert Drivers(volume=5, price=-9).biggest == "price"
-    assert Drivers().biggest == ""
+@pytest.mark.parametrize(
+    ("parts", "name"),
+    [
+        (Drivers(volume=5, price=-9), "price"),
+        # What pulled the other way, however hard, is no reason for where the bill went.
+        (Drivers(volume=600, tokens=100, mix=-650), "volume"),
+        (Drivers(volume=600, mix=-600), ""),
+        (Drivers(), ""),
+    ],
+)
+def test_the_biggest_part_has_a_name(parts: Drivers, name: str) -> None:
+    assert parts.biggest == name
