@@ -60,5 +60,5 @@ def budgets_about(filters: Filters, states: Sequence[BudgetState]) -> list[Budge
     if filters.key is not None:
         return [each for each in states if each.budget.virtual_key_id == filters.key]
     if filters.team is not None:
-        return [each for each in states if each.budget.team_id == filters.team]
+        return [each for each in states if each.budget.scope_type == Scope.TEAM and each.budget.team_id == filters.team]
     return [each for each in states if each.budget.scope_type == Scope.ORGANIZATION]

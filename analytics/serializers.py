@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
-from budgets.serializers import UsdField
+from budgets.fields import UsdField
 from common.money import to_usd
 from usage.models import UsageEvent
 from usage.present import key_of

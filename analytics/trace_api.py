@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from analytics.api_parameters import bounded, name_checked, range_of
 from analytics.traces import page_of_traces, place_at, trace_tree
 from analytics.tree import Line
-from budgets.serializers import UsdField
+from budgets.fields import UsdField
 from common.api import page_limit, problems, query_parameters
 from common.problems import Fault, invalid
 from tenants.api_base import TenantAPIView

@@ -1,6 +1,8 @@
 """Budgets over the API."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,8 +12,8 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from budgets.models import Budget, Scope
-from budgets.selectors import BudgetState, states_of
+from budgets.models import Budget, Enforcement, Scope, Unit, WhenUnavailable
+from budgets.selectors import BudgetState, states_of, with_overcommits
 from budgets.serializers import (
     BUDGET_PAGE,
     DEFAULT_THRESHOLDS,
@@ -19,7 +21,9 @@ from budgets.serializers import (
     BudgetCreateSerializer,
     BudgetSerializer,
 )
-from budgets.services import Measure, budget_archive, budget_create, budget_update
+from budgets.services import budget_archive, budget_create, budget_update
+from budgets.terms import TERM_FIELDS, ActionTerm, Measure, Terms, terms_of
+from budgets.thresholds import Mark
 from common.api import decode_cursor, encode_cursor, page_limit, page_of, problems, query_parameters
 from common.ids import parse_id
 from common.problems import Fault, Problem, invalid
@@ -55,14 +59,15 @@ class BudgetsView(TenantAPIView):
         limit = page_limit(given)
         (after,) = decode_cursor(given["cursor"], (int,)) if "cursor" in given else (0,)
         found = list(_in_force(self).filter(id__gt=min(after, 2**63 - 1)).order_by("id")[: limit + 1])
-        rows = [_shape(state) for state in states_of(found, timezone.now())]
+        rows = [_shape(state) for state in _states(found, timezone.now())]
         return page_of(rows, limit=limit, cursor=encode_cursor(found[limit - 1].id) if len(found) > limit else None)
 
     @extend_schema(
         operation_id="budgets_create",
         summary="Set a budget",
-        description="It counts the current period from its start. Thresholds that were reached before do not fire."
-        " A limit above that of a wider budget of the same kind of period is refused.",
+        description="It counts the current window from its start (`total`: from today on). Thresholds that were reached"
+        " before do not fire. A limit above that of a wider budget of the same unit and kind of window is refused, and"
+        " so is one that does not fit beside others in a budget that rules out over-commit.",
         request=BudgetCreateSerializer,
         parameters=[ETAG],
         responses={201: BudgetSerializer, **problems(400, 415)},
@@ -73,12 +78,14 @@ class BudgetsView(TenantAPIView):
         serializer.is_valid(raise_exception=True)
         given = serializer.validated_data
         organization, now = self.organization(), timezone.now()
+        hard = given.get("enforcement") == Enforcement.HARD
         budget = budget_create(
             organization=organization,
             name=given["name"],
             measure=_measure(given, organization),
             limit=given["limit"],
-            thresholds=given.get("thresholds", list(DEFAULT_THRESHOLDS)),
+            thresholds=_percentages(given, DEFAULT_THRESHOLDS),
+            terms=_terms(given, Terms(when_unavailable=WhenUnavailable.CLOSED if hard else WhenUnavailable.OPEN)),
             actor=self.token(),
             now=now,
         )
@@ -102,9 +109,9 @@ class BudgetView(TenantAPIView):
 
     @extend_schema(
         operation_id="budgets_change",
-        summary="Change name, limit or thresholds",
-        description="What a budget measures is fixed: for another scope or period archive it and make another."
-        + PRECONDITIONS,
+        summary="Change name, limit or terms",
+        description="What a budget measures is fixed: for another scope, unit or period archive it and make another."
+        " The limit changes at once, or from `limit_from` on. What is left out stays." + PRECONDITIONS,
         request=BudgetChangeSerializer,
         parameters=[IF_MATCH, ETAG],
         responses={200: BudgetSerializer, **problems(400, 404, 412, 415, 428)},
@@ -113,17 +120,21 @@ class BudgetView(TenantAPIView):
         query_parameters(request, frozenset())
         budget, now = object_of(_in_force(self), identifier), timezone.now()
         version = _matched(request, budget, now)
-        serializer = BudgetChangeSerializer(data=request.data)
+        serializer = BudgetChangeSerializer(data=request.data, context={"unit": budget.unit})
         serializer.is_valid(raise_exception=True)
-        unchanged = {"name": budget.name, "limit": budget.limit, "thresholds": budget.thresholds}
+        given = serializer.validated_data
         try:
             changed = budget_update(
                 organization=self.organization(),
                 budget=budget,
                 version=version,
+                name=given.get("name", budget.name),
+                limit=given.get("limit"),
+                limit_from=given.get("limit_from"),
+                thresholds=_percentages(given, budget.thresholds),
+                terms=_terms(given, terms_of(budget)),
                 actor=self.token(),
                 now=now,
-                **(unchanged | serializer.validated_data),
             )
         except Problem as problem:
             raise _stale(self, identifier, now) if problem.slug == "stale-write" else problem from problem
@@ -153,12 +164,18 @@ def _in_force(view: TenantAPIView) -> QuerySet[Budget]:
     return Budget.objects.in_force().with_scope().filter(organization_id=view.caller.organization_id)
 
 
+def _states(budgets: Sequence[Budget], now: datetime) -> list[BudgetState]:
+    if not budgets:
+        return []
+    return with_overcommits(states_of(budgets, now), budgets[0].organization_id, now)
+
+
 def _shape(state: BudgetState) -> dict[str, Any]:
     return dict(BudgetSerializer(state).data)
 
 
 def _answer(budget: Budget, now: datetime, *, status: int = 200) -> Response:
-    (state,) = states_of([budget], now)
+    (state,) = _states([budget], now)
     answer = Response(_shape(state), status=status)
     answer["ETag"] = f'"{budget.version}"'
     return answer
@@ -180,7 +197,7 @@ def _stale(view: TenantAPIView, identifier: str, now: datetime) -> Problem:
 
 
 def _stale_problem(budget: Budget, now: datetime) -> Problem:
-    (state,) = states_of([budget], now)
+    (state,) = _states([budget], now)
     return Problem(
         "stale-write",
         "Somebody else changed this budget since; `current` is how it stands.",
@@ -193,12 +210,27 @@ def _measure(given: dict[str, Any], organization: Organization) -> Measure:
     scope, period = given["scope"], given["period"]
     return Measure(
         scope_type=scope["type"],
-        team=_named(Team, Scope.TEAM, scope, organization),
+        team=_team(scope, organization),
         virtual_key=_named(VirtualKey, Scope.VIRTUAL_KEY, scope, organization),
+        value=scope.get("value", ""),
+        tag_name=scope.get("tag_name", ""),
+        unit=given.get("unit", Unit.COST),
         period=period["type"],
         timezone=period.get("timezone", organization.timezone),
         week_start=period.get("week_start", "monday"),
+        fiscal_year_start_month=period.get("fiscal_year_start_month", 1),
+        rolling_days=period.get("days"),
     )
+
+
+def _team(scope: dict[str, Any], organization: Organization) -> Team | None:
+    """The team to limit, or to look within."""
+    if "team" not in scope:
+        return _named(Team, Scope.TEAM, scope, organization)  # type: ignore[no-any-return]
+    found = Team.objects.filter(organization=organization, id=parse_id(scope["team"])).first()
+    if found is None:
+        raise invalid(Fault("/scope/team", "unknown_reference", "is not a team of this organization"))
+    return found
 
 
 def _named(model: type[Any], kind: Scope, scope: dict[str, Any], organization: Organization) -> Any:
@@ -207,9 +239,33 @@ def _named(model: type[Any], kind: Scope, scope: dict[str, Any], organization: O
         raise invalid(Fault("/scope/id", "unknown_reference", "is not this organization; leave it out"))
     if scope["type"] != kind:
         return None
-    if "id" not in scope:
-        raise invalid(Fault("/scope/id", "required", "names the team or key to limit"))
     found = model.objects.filter(organization=organization, id=parse_id(scope["id"])).first()
     if found is None:
         raise invalid(Fault("/scope/id", "unknown_reference", f"is not a {kind.label.lower()} of this organization"))
     return found
+
+
+def _percentages(given: dict[str, Any], otherwise: Sequence[int]) -> list[int]:
+    return _of_mark(given, Mark.PERCENT, otherwise)
+
+
+def _of_mark(given: dict[str, Any], mark: Mark, otherwise: Sequence[int]) -> list[int]:
+    """The thresholds of a kind among those given."""
+    if "thresholds" not in given:
+        return list(otherwise)
+    return [value for kind, value in given["thresholds"] if kind is mark]
+
+
+def _terms(given: dict[str, Any], before: Terms) -> Terms:
+    """The terms with what was given in place of what was."""
+    changed = {name: given[name] for name in TERM_FIELDS if name in given}
+    if "rollover" in given:
+        changed["rollover_max"] = None if given["rollover"] is None else given["rollover"]["max"]
+    if "actions" in given:
+        changed["actions"] = tuple(ActionTerm(**each) for each in given["actions"])
+    return replace(
+        before,
+        threshold_amounts=_of_mark(given, Mark.AMOUNT, before.threshold_amounts),
+        forecast_thresholds=_of_mark(given, Mark.FORECAST, before.forecast_thresholds),
+        **changed,
+    )

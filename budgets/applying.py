@@ -2,12 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from budgets.models import VALUE_SCOPES, Budget, Scope
-from budgets.windows import Window
+from budgets.windows import TOTAL, Window
+from common.periods import Period, PeriodKind
 from tenants.selectors import team_parents
 from tenants.tree import Parents, ancestor_ids
+from usage.scopes import UsageScope
+from usage.watched import Watched
 
 # Scope type, team or key, name of the tag, value: what a budget is found by.
 _Place = tuple[str, int | None, str, str]
@@ -49,7 +53,7 @@ class Applying:
         self._at: dict[_Place, list[Budget]] = defaultdict(list)
         for budget in sorted(self.by_id.values(), key=lambda budget: (budget.name, budget.id)):
             self._at[_place(budget)].append(budget)
-        self.watches_values = any(budget.scope_type in VALUE_SCOPES for budget in self.by_id.values())
+        self.watched = _watched(self.by_id.values())
 
     @classmethod
     def of_organization(cls, organization_id: int) -> "Applying":
@@ -70,9 +74,20 @@ class Applying:
         yield Scope.ORGANIZATION.value, None, "", ""
         yield from ((Scope.TEAM.value, team_id, "", "") for team_id in downwards)
         yield Scope.VIRTUAL_KEY.value, subject.virtual_key_id, "", ""
-        if self.watches_values:
+        if self.watched:
             for scope, tag_name, value in subject.named():
                 yield from ((scope.value, team_id, tag_name, value) for team_id in (None, *downwards))
+
+
+def _watched(budgets: Iterable[Budget]) -> Watched:
+    values: dict[str, set[str]] = defaultdict(set)
+    for budget in budgets:
+        if budget.scope_type in VALUE_SCOPES and budget.scope_type != Scope.TAG:
+            values[str(budget.scope_type)].add(budget.value)
+    return Watched(
+        {name: frozenset(found) for name, found in values.items()},
+        frozenset((budget.tag_name, budget.value) for budget in budgets if budget.scope_type == Scope.TAG),
+    )
 
 
 def _place(budget: Budget) -> _Place:
@@ -88,3 +103,27 @@ def window_of(budget: Budget) -> Window:
         fiscal_start=budget.fiscal_year_start_month,
         days=budget.rolling_days or 0,
     )
+
+
+def usage_scope(budget: Budget) -> UsageScope:
+    """The usage that counts in the budget, whenever it was."""
+    by_value = budget.scope_type in VALUE_SCOPES
+    return UsageScope(
+        organization_id=budget.organization_id,
+        team_id=budget.team_id,
+        virtual_key_id=budget.virtual_key_id,
+        dimension=budget.scope_type if by_value else "",
+        value=budget.value,
+        tag_name=budget.tag_name,
+    )
+
+
+def first_counted(budget: Budget, now: datetime) -> datetime:
+    """The first instant that a budget made now counts: the start of its window, or without one of its first day."""
+    window = window_of(budget)
+    return replace(window, kind=PeriodKind.DAY.value).at(now).start if window.kind == TOTAL else window.at(now).start
+
+
+def counted(budget: Budget, slot: Period) -> Period:
+    """The part of a slot from which on usage counts in the budget."""
+    return Period(max(slot.start, budget.counts_from), slot.end)

@@ -1,17 +1,23 @@
 """Pages that make, change and archive budgets."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.forms import BoundField
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from budgets.forms import BudgetCreateForm, BudgetForm, scope_choices, written
+from budgets.create_form import BudgetCreateForm, scope_choices
+from budgets.forms import BudgetForm
+from budgets.history import known_names
+from budgets.limits import base_at, limits_of
 from budgets.models import Budget
 from budgets.services import budget_archive, budget_create, budget_update
+from budgets.terms import terms_of
 from common.problems import Problem
 from tenants.access import Access, organization_page
 from tenants.models import VirtualKey
@@ -33,6 +39,7 @@ def create(request: HttpRequest, access: Access) -> HttpResponse:
                 measure=form.measure(),
                 limit=form.cleaned_data["limit"],
                 thresholds=form.cleaned_data["thresholds"],
+                terms=form.terms(),
                 actor=access.user,
                 now=timezone.now(),
             )
@@ -42,23 +49,29 @@ def create(request: HttpRequest, access: Access) -> HttpResponse:
             messages.success(request, f"{budget.name} counts from the start of its period.")
             return _to(access, budget)
     status = 422 if form.errors else 200
-    return render(request, "budgets/budget_create.html", {"nav": "budgets", "form": form}, status=status)
+    context = {"nav": "budgets", "form": form, "known": known_names(access.organization.id, timezone.now())}
+    return render(request, "budgets/budget_create.html", context, status=status)
 
 
 @form_page
 @organization_page(Permission.EDIT_BUDGETS)
 def edit(request: HttpRequest, access: Access, budget_id: int) -> HttpResponse:
     """The version of the form must be that of the budget: 412 shows what somebody else made of it meanwhile."""
-    budget = _in_force(access, budget_id)
-    form = BudgetForm.of(budget, request.POST if request.method == "POST" else None)
+    budget, now = _in_force(access, budget_id), timezone.now()
+    form = _edit_form(budget, now, request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
             budget_update(
                 organization=access.organization,
                 budget=budget,
+                version=form.cleaned_data["version"],
+                name=form.cleaned_data["name"],
+                limit=form.cleaned_data["limit"],
+                limit_from=form.limit_starts(budget),
+                thresholds=form.cleaned_data["thresholds"],
+                terms=form.terms(),
                 actor=access.user,
-                now=timezone.now(),
-                **form.cleaned_data,
+                now=now,
             )
         except ValidationError as error:
             form.refuse(error)
@@ -81,24 +94,38 @@ def archive(request: HttpRequest, access: Access, budget_id: int) -> HttpRespons
     return redirect("budgets", org_slug=access.organization.slug)
 
 
+def _edit_form(budget: Budget, now: datetime, data: Any = None) -> BudgetForm:
+    limit = base_at(budget, limits_of([budget])[budget.id], now)
+    return BudgetForm.of(budget, limit, terms_of(budget), data)
+
+
 def _create_form(request: HttpRequest, access: Access) -> BudgetCreateForm:
-    keys = VirtualKey.objects.filter(organization=access.organization, revoked_at__isnull=True)
-    choices = scope_choices(
-        access.organization, team_tree(access.organization), list(keys.select_related("team").order_by("name", "id"))
-    )
+    organization, teams = access.organization, team_tree(access.organization)
+    keys = VirtualKey.objects.filter(organization=organization, revoked_at__isnull=True)
+    choices = scope_choices(organization, teams, list(keys.select_related("team").order_by("name", "id")))
     if request.method == "POST":
-        return BudgetCreateForm(request.POST, organization=access.organization, choices=choices)
-    wanted = {"scope": request.GET["scope"]} if "scope" in request.GET else {}
-    return BudgetCreateForm(organization=access.organization, choices=choices, initial=wanted)
+        return BudgetCreateForm(request.POST, organization=organization, choices=choices, teams=teams)
+    wanted = {name: request.GET[name] for name in ("scope", "value", "tag_name", "within") if name in request.GET}
+    return BudgetCreateForm(organization=organization, choices=choices, teams=teams, initial=wanted)
 
 
 def _stale(request: HttpRequest, access: Access, budget_id: int, form: BudgetForm, problem: Problem) -> HttpResponse:
     """The form anew, with the values as they are now and those that were not saved beside them."""
     current = _in_force(access, budget_id)
-    now = written(current.name, current.limit, current.thresholds)
-    lost = written(form.cleaned_data["name"], form.cleaned_data["limit"], form.cleaned_data["thresholds"])
-    compared = [(form.fields[name].label or name.capitalize(), now[name], lost[name]) for name in now]
-    return _edit_page(request, current, BudgetForm.of(current), status=problem.status, compared=compared)
+    anew = _edit_form(current, timezone.now())
+    compared = [
+        (field.label, _shown(anew[field.name]), _shown(field))
+        for field in form.visible_fields()
+        if field.name in form.data and (_shown(field) or _shown(anew[field.name]))
+    ]
+    return _edit_page(request, current, anew, status=problem.status, compared=compared)
+
+
+def _shown(field: BoundField) -> str:
+    """The value of a field as people read it."""
+    value = field.value()
+    named = {str(key): text for key, text in getattr(field.field, "choices", ())}
+    return "" if value is None else str(named.get(str(value), value))
 
 
 def _edit_page(request: HttpRequest, budget: Budget, form: BudgetForm, *, status: int, **context: Any) -> HttpResponse:

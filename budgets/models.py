@@ -102,7 +102,7 @@ class Budget(TenantModel):
     value = models.CharField(max_length=200, blank=True, default="")
     tag_name = models.CharField(max_length=40, blank=True, default="")
     unit = models.CharField(max_length=10, choices=Unit.choices, default=Unit.COST)
-    # The base limit now in force; `BudgetLimit` keeps what it was and what was added to it for a while.
+    # As it was last set to hold at once. What holds at an instant follows from `BudgetLimit`: ask `budgets.limits`.
     limit = models.BigIntegerField(help_text="nano-USD, tokens or requests per period")
     period = models.CharField(max_length=10, choices=[(kind, kind.capitalize()) for kind in WINDOW_KINDS])
     timezone = models.CharField(max_length=64)
@@ -153,7 +153,7 @@ class Budget(TenantModel):
             ),
             models.CheckConstraint(condition=Q(period__in=WINDOW_KINDS), name="budget_period_known"),
             models.CheckConstraint(
-                condition=Q(period="rolling", rolling_days__gte=2, rolling_days__lte=366)
+                condition=Q(period="rolling", rolling_days__isnull=False, rolling_days__gte=2, rolling_days__lte=366)
                 | (~Q(period="rolling") & Q(rolling_days__isnull=True)),
                 name="budget_rolling_says_how_long",
             ),
@@ -263,8 +263,13 @@ class LedgerEntry(TenantModel):
     tokens = models.BigIntegerField(default=0, db_default=0)
     requests = models.BigIntegerField(default=0)
     unpriced_requests = models.BigIntegerField(default=0)
-    # The highest threshold that has fired in this period; 0: none.
+    # The highest of each kind of thresholds that has fired in this period; 0: none. A rolling window is not one entry:
+    # what it has fired follows from the sums before and after.
     fired = models.PositiveSmallIntegerField(default=0)
+    fired_amount = models.BigIntegerField(default=0, db_default=0)
+    fired_forecast = models.PositiveSmallIntegerField(default=0, db_default=0)
+    # The limit that they are percentages of; null while none has fired.
+    fired_limit = models.BigIntegerField(null=True)
     settled_at = models.DateTimeField()
 
     class Meta:

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from budgets.ledger import settle
+from budgets.applying import Applying
+from budgets.crossings import crossings
+from budgets.ledger import book
 from budgets.notices import budget_crossed
 from tenants.models import Organization
 from usage.adjustments import Correction, Entry, Why, corrections_book, entries_book
@@ -15,11 +17,12 @@ def post_corrections(*, organization: Organization, corrections: Sequence[Correc
     """Books differences to stored events; their cost in nano-USD. Takes the settling lock until the end of the
     transaction. LookupError when an event is not there or this run has corrected it before; nothing is booked then."""
     lock_organization(organization.id)
+    budgets = Applying.of_organization(organization.id)
     owners = corrections_book(
         organization_id=organization.id, corrections=corrections, why=why, cut=Cut.of(organization.timezone, now),
-        now=now,
+        now=now, watched=budgets.watched,
     )  # fmt: skip
-    return settle_owners(organization=organization, owners=owners, now=now)
+    return settle_owners(organization=organization, budgets=budgets, owners=owners, now=now)
 
 
 def post_entries(*, organization: Organization, entries: Sequence[Entry], why: Why, now: datetime) -> int:
@@ -28,14 +31,21 @@ def post_entries(*, organization: Organization, entries: Sequence[Entry], why: W
     Takes the settling lock until the end of the transaction.
     """
     lock_organization(organization.id)
+    budgets = Applying.of_organization(organization.id)
     owners = entries_book(
-        organization_id=organization.id, entries=entries, why=why, cut=Cut.of(organization.timezone, now), now=now
-    )
-    return settle_owners(organization=organization, owners=owners, now=now)
+        organization_id=organization.id, entries=entries, why=why, cut=Cut.of(organization.timezone, now), now=now,
+        watched=budgets.watched,
+    )  # fmt: skip
+    return settle_owners(organization=organization, budgets=budgets, owners=owners, now=now)
 
 
-def settle_owners(*, organization: Organization, owners: Mapping[Owner, Spent], now: datetime) -> int:
-    """Settles what owners spent against the budgets and alerts of every threshold that was crossed."""
-    for crossing in settle(organization_id=organization.id, owners=owners, now=now):
-        budget_crossed(crossing=crossing, organization=organization, now=now)
+def settle_owners(
+    *, organization: Organization, budgets: Applying, owners: Mapping[Owner, Spent], now: datetime
+) -> int:
+    """Settles what owners spent against the budgets (those whose values were watched) and alerts of every threshold
+    that was crossed."""
+    if budgets:
+        entries = book(organization_id=organization.id, budgets=budgets, owners=owners, now=now)
+        for crossing in crossings(budgets, entries, now):
+            budget_crossed(crossing=crossing, organization=organization, now=now)
     return sum(spent.cost for spent in owners.values())

@@ -1,28 +1,28 @@
-"""Reads of budgets. Each runs inside `organization_scope`; amounts are nano-USD."""
+"""Reads of budgets. Each runs inside `organization_scope`; amounts are in the budget's unit, money in nano-USD."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from django.db.models import Q
-
-from alerts.models import Alert
-from budgets.ledger import budget_period
-from budgets.models import Budget, LedgerEntry, Scope
-from budgets.notices import period_key
-from budgets.thresholds import percent, run_rate
+from budgets.applying import Applying, Subject, window_of
+from budgets.crossings import forecast_of
+from budgets.fitting import overcommitted
+from budgets.labels import scope_label
+from budgets.limits import base_at, limit_at, limits_now, limits_of
+from budgets.models import Budget, BudgetLimit, LedgerEntry, LimitKind, Scope, Unit
+from budgets.standing import Used, used_in
+from budgets.terms import ActionTerm, actions_of
+from budgets.thresholds import percent, reached, runs_out_at
+from budgets.windows import ROLLING, TOTAL
 from common.bars import budget_state as pacing
 from common.display import share
 from common.periods import Period
 from tenants.models import Membership, Team
 from tenants.roles import Permission, Role, may
 from tenants.selectors import team_parents
-from tenants.tree import ancestor_ids, in_tree_order, subtree_ids
-from usage.questions import Dimension, Interval
-from usage.rollup import HOUR
-from usage.selectors import SpendQuery, spend
+from tenants.tree import in_tree_order
 
 _SCOPES = Scope.values
 
@@ -38,34 +38,53 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BudgetState:
-    """A budget and where it stands in the period that holds `now`."""
+    """A budget and where it stands in the window that holds `now`. Amounts are in the budget's unit."""
 
     budget: Budget
-    # The organization's name, the team's or the key's.
+    # What it limits, in words.
     scope: str
     period: Period
-    spent: int
-    requests: int
-    # Usage in the period whose cost is not known yet: the true spend is higher.
-    unpriced_requests: int
-    # The highest threshold that has fired in this period; 0: none.
+    used: Used
+    # What may be used in the window, and the limit itself without what was added for a while.
+    limit: int
+    base: int
+    # The highest percentage that has fired in this window; of a rolling one the highest that is reached. 0: none.
     fired: int
-    # How much of the period has passed, from 0 to 100.
-    elapsed_percent: Decimal
-    # What the period will have cost if it goes on like this; None while it is too early to say.
+    # How much of the window has passed, from 0 to 100; None where it has no end to run to.
+    elapsed_percent: Decimal | None
+    # What the window will have used if it goes on like this, and when that passes the limit; None while it is too early
+    # to say, and of a window without an end.
     projected: int | None
+    runs_out_at: datetime | None
+    # What the limit will be set to later.
+    planned: Sequence[BudgetLimit]
+    actions: Sequence[ActionTerm]
+    # How much more its parts are allowed together; None: they fit, or nobody asked (`with_overcommits`).
+    overcommitted: int | None = None
 
     @property
     def start(self) -> datetime:
-        return self.period.start
+        """The first instant that counts."""
+        return self.budget.counts_from if self.budget.period == TOTAL else self.period.start
 
     @property
-    def end(self) -> datetime:
-        return self.period.end
+    def end(self) -> datetime | None:
+        """None where it has none."""
+        return None if self.budget.period == TOTAL else self.period.end
 
     @property
-    def limit(self) -> int:
-        return self.budget.limit
+    def spent(self) -> int:
+        """What counts against the limit."""
+        return self.used.of(self.budget.unit)
+
+    @property
+    def requests(self) -> int:
+        return self.used.requests
+
+    @property
+    def unpriced_requests(self) -> int:
+        """Usage whose cost is not known yet: the true cost is higher."""
+        return self.used.unpriced_requests
 
     @property
     def remaining(self) -> int:
@@ -74,7 +93,7 @@ class BudgetState:
 
     @property
     def percent(self) -> Decimal:
-        """The share of the limit that is spent, cut to one decimal."""
+        """The share of the limit that is used, cut to one decimal."""
         return percent(self.spent, self.limit)
 
     @property
@@ -84,47 +103,70 @@ class BudgetState:
 
 
 def budget_states(organization_id: int, now: datetime) -> list[BudgetState]:
-    """Every budget in force: the organization's first, then the teams' in tree order, then the keys'. Three queries."""
+    """Every budget in force: the organization's first, then the teams' in tree order, then the keys', then those of
+    values. Six queries."""
     budgets = Budget.objects.in_force().filter(organization_id=organization_id)
     return _in_order(organization_id, states_of(budgets.with_scope().order_by("name", "id"), now))
 
 
 def states_of(budgets: Iterable[Budget], now: datetime) -> list[BudgetState]:
-    """Where these budgets stand, in their order. One query beside theirs; load them `with_scope`."""
+    """Where these budgets stand, in their order. Four queries beside theirs; load them `with_scope`."""
     budgets = list(budgets)
-    entries = {
-        (entry.budget_id, entry.period_start): entry
-        for entry in LedgerEntry.objects.filter(
-            organization_id__in={budget.organization_id for budget in budgets},
-            budget_id__in=[budget.id for budget in budgets],
-            period_start__lte=now,
-            period_end__gt=now,
+    history = limits_of(budgets)
+    windows = {budget.id: window_of(budget).at(now) for budget in budgets}
+    sums = used_in(budgets, windows)
+    fired, actions = _fired(budgets, windows), actions_of(budgets)
+    return [
+        _state(
+            budget, windows[budget.id], sums[budget.id], history[budget.id], fired.get(budget.id, 0),
+            actions[budget.id], now,
         )
-    }
-    return [_state(budget, entries, now) for budget in budgets]
+        for budget in budgets
+    ]  # fmt: skip
 
 
-def _state(budget: Budget, entries: dict[tuple[int, datetime], LedgerEntry], now: datetime) -> BudgetState:
-    period = budget_period(budget, now)
-    entry = entries.get((budget.id, period.start))
-    elapsed = period.elapsed(now)
-    spent = int(entry.spent) if entry else 0
+def _fired(budgets: Sequence[Budget], windows: Mapping[int, Period]) -> dict[int, int]:
+    entries = LedgerEntry.objects.filter(
+        organization_id__in={budget.organization_id for budget in budgets},
+        budget_id__in=[budget.id for budget in budgets],
+        period_start__in={windows[budget.id].start for budget in budgets},
+        fired__gt=0,
+    )
+    rows = entries.values_list("budget_id", "period_start", "fired")
+    return {budget_id: fired for budget_id, start, fired in rows if windows[budget_id].start == start}
+
+
+def _state(
+    budget: Budget,
+    window: Period,
+    sums: Used,
+    limits: Sequence[BudgetLimit],
+    fired: int,
+    actions: Sequence[ActionTerm],
+    now: datetime,
+) -> BudgetState:
+    limit, spent = limit_at(budget, limits, now), sums.of(budget.unit)
+    endless = budget.period in (ROLLING, TOTAL)
     return BudgetState(
         budget=budget,
-        scope=str(budget.scope),
-        period=period,
-        spent=spent,
-        requests=entry.requests if entry else 0,
-        unpriced_requests=entry.unpriced_requests if entry else 0,
-        fired=entry.fired if entry else 0,
-        elapsed_percent=elapsed * 100,
-        projected=run_rate(spent, elapsed),
+        scope=scope_label(budget),
+        period=window,
+        used=sums,
+        limit=limit,
+        base=base_at(budget, limits, now),
+        fired=reached(spent, limit, budget.thresholds) if budget.period == ROLLING else fired,
+        elapsed_percent=None if endless else window.elapsed(now) * 100,
+        projected=forecast_of(budget, spent, window, now),
+        runs_out_at=None if endless else runs_out_at(spent, limit, window, now),
+        planned=[each for each in limits if each.kind == LimitKind.BASE and each.starts_at > now],
+        actions=actions,
     )
 
 
 def organization_month(states: Sequence[BudgetState]) -> BudgetState | None:
-    """The budget an overview is about: the whole organization's per month; of several the tightest."""
-    found = [each for each in states if (each.budget.scope_type, each.budget.period) == (Scope.ORGANIZATION, "month")]
+    """The budget an overview is about: the whole organization's cost per month; of several the tightest."""
+    wanted = (Scope.ORGANIZATION, "month", Unit.COST)
+    found = [each for each in states if (each.budget.scope_type, each.budget.period, each.budget.unit) == wanted]
     return min(found, key=lambda each: each.limit, default=None)
 
 
@@ -142,40 +184,17 @@ def _in_order(organization_id: int, states: Sequence[BudgetState]) -> list[Budge
 
 
 def budgets_applying(*, organization_id: int, team_id: int, virtual_key_id: int) -> list[Budget]:
-    """The budgets in force that usage of this key of this team counts in, widest scope first."""
-    above = ancestor_ids(team_parents(organization_id), team_id)
-    budgets = Budget.objects.in_force().with_scope().filter(organization_id=organization_id)
-    applying = budgets.filter(
-        Q(scope_type=Scope.ORGANIZATION) | Q(team_id__in=above) | Q(virtual_key_id=virtual_key_id)
-    ).order_by("name", "id")
-    downwards = [None, *reversed(above)]
-    return sorted(applying, key=lambda budget: (_SCOPES.index(budget.scope_type), downwards.index(budget.team_id)))
+    """The budgets in force that all usage of this key of this team counts in, widest scope first."""
+    return Applying.of_organization(organization_id).of(Subject(team_id, virtual_key_id))
 
 
-def past_periods(budget: Budget, *, before: datetime, limit: int) -> list[LedgerEntry]:
-    """The ledger of the periods that ended by then, latest first."""
-    entries = LedgerEntry.objects.filter(organization_id=budget.organization_id, budget=budget, period_end__lte=before)
-    return list(entries.order_by("-period_start")[:limit])
-
-
-def period_course(budget: Budget, period: Period) -> list[tuple[datetime, int]]:
-    """(end of an hour, what was spent in it) of the budget's scope, ascending, for the hours with usage."""
-    filters: dict[str, list[str]] = {}
-    if budget.team_id is not None:
-        below = subtree_ids(team_parents(budget.organization_id), [budget.team_id])
-        filters = {Dimension.TEAM: [str(team_id) for team_id in sorted(below)]}
-    if budget.virtual_key_id is not None:
-        filters = {Dimension.VIRTUAL_KEY: [str(budget.virtual_key_id)]}
-    query = SpendQuery(budget.organization_id, period.start, period.end, interval=Interval.HOUR, filters=filters)
-    return [(row.start + HOUR, row.spend.cost) for row in spend(query) if row.start is not None]
-
-
-def alerts_of_period(budget: Budget, period: Period) -> dict[int, Alert]:
-    """Threshold → the latest alert that said it was crossed in this period."""
-    alerts = Alert.objects.filter(
-        organization_id=budget.organization_id, dedup_key__startswith=period_key(budget, period)
-    )
-    return {int(alert.dedup_key.rsplit(":", 1)[-1]): alert for alert in alerts.order_by("created_at", "id")}
+def with_overcommits(states: Sequence[BudgetState], organization_id: int, now: datetime) -> list[BudgetState]:
+    """The states with by how much the parts of each are allowed more together. Three queries."""
+    kinds = {(state.budget.unit, state.budget.period) for state in states}
+    in_force = Budget.objects.in_force().with_scope().filter(organization_id=organization_id)
+    budgets = [each for each in in_force if (each.unit, each.period) in kinds]
+    over = overcommitted(budgets, limits_now(budgets, now), team_parents(organization_id))
+    return [replace(state, overcommitted=over.get(state.budget.id)) for state in states]
 
 
 def people_who_may_change(organization_id: int) -> list[Membership]:

@@ -1,77 +1,47 @@
 """The shapes of the budgets API."""
 
-from collections.abc import Sequence
-from decimal import Decimal
+from dataclasses import asdict
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
-from budgets.models import MAX_LIMIT, Scope
+from budgets.amounts import to_text
+from budgets.fields import (
+    AMOUNT,
+    THRESHOLD,
+    AmountField,
+    InUnitField,
+    OneOf,
+    ThresholdField,
+    UsdField,
+    WholeField,
+)
+from budgets.models import (
+    VALUE_SCOPES,
+    WINDOW_KINDS,
+    AbandonedPolicy,
+    Action,
+    Budget,
+    Enforcement,
+    Scope,
+    Unit,
+    UnpricedPolicy,
+    WhenUnavailable,
+)
 from budgets.selectors import BudgetState, Status
-from budgets.services import MAX_THRESHOLD, MAX_THRESHOLDS
-from common.money import parse_usd, to_usd, usd_to_nano
-from common.periods import WEEKDAYS, PeriodKind
-from common.strict import StrictCharField, StrictSerializer
+from budgets.terms import DAYS, MAX_ACTIONS, MAX_GRACE_SECONDS, MAX_RATE, MAX_THRESHOLD, MAX_THRESHOLDS
+from common.periods import WEEKDAYS
+from common.strict import StrictBooleanField, StrictCharField, StrictSerializer
+from tenants.serializers import StrictDateTimeField
 
 DEFAULT_THRESHOLDS = (50, 80, 100)
-FIXED = ("scope", "unit", "period", "enforcement")
+FIXED = ("scope", "unit", "period")
 
 
-@extend_schema_field({"type": "string", "format": "decimal", "example": "500.00"})
-class UsdField(serializers.Field[int, Any, str | None, Any]):
-    """nano-USD inside, a decimal string of USD outside."""
-
-    default_error_messages = {
-        "invalid": 'must be a decimal string in USD such as "500.00"',
-        "too_fine": "is finer than a nano-dollar (9 decimals)",
-        "out_of_range": "must be more than 0 and at most 1000000000 USD",
-    }
-
-    def to_internal_value(self, data: Any) -> int:
-        amount = parse_usd(data) if isinstance(data, str) else None
-        if amount is None:
-            self.fail("invalid")
-        nano = usd_to_nano(amount)
-        if nano is None:
-            self.fail("too_fine")
-        if not 0 < nano <= MAX_LIMIT:
-            self.fail("out_of_range")
-        return nano
-
-    def to_representation(self, value: int | Decimal | None) -> str | None:
-        return to_usd(value)
-
-
-class OneOf(serializers.ChoiceField):
-    """A choice that says what may be chosen when it is refused."""
-
-    def __init__(self, choices: Sequence[str], **options: Any) -> None:
-        message = f"must be one of {', '.join(choices)}" if len(choices) > 1 else f"must be {choices[0]}"
-        super().__init__(choices, error_messages={"invalid_choice": message}, **options)
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid_choice", input=data)
-        return str(super().to_internal_value(data))
-
-
-@extend_schema_field({"type": "integer", "minimum": 1, "maximum": MAX_THRESHOLD})
-class ThresholdField(serializers.Field[int, Any, int, Any]):
-    default_error_messages = {"invalid": f"must be a whole percentage from 1 to {MAX_THRESHOLD}"}
-
-    def to_internal_value(self, data: Any) -> int:
-        if isinstance(data, bool) or not isinstance(data, int) or not 1 <= data <= MAX_THRESHOLD:
-            self.fail("invalid")
-        return data
-
-    def to_representation(self, value: int) -> int:
-        return value
-
-
-def _different(values: list[int]) -> None:
+def _different(values: list[Any]) -> None:
     if len(set(values)) < len(values):
-        raise serializers.ValidationError("names a percentage twice", code="repeated")
+        raise serializers.ValidationError("names a threshold twice", code="repeated")
 
 
 def _not_blank(text: str) -> None:
@@ -79,39 +49,105 @@ def _not_blank(text: str) -> None:
         raise serializers.ValidationError("must not be blank", code="blank")
 
 
-def _thresholds(**options: Any) -> serializers.ListField:
-    return serializers.ListField(child=ThresholdField(), max_length=MAX_THRESHOLDS, validators=[_different], **options)
-
-
 class ScopeWriteSerializer(StrictSerializer[Any]):
-    """A team and a virtual key are named by `id`; the organization is the caller's own."""
+    """A team and a virtual key are named by `id`, the organization is the caller's own. What callers name has a
+    `value`, a tag its `tag_name` too, and with `team` only what it and the teams below it use of that counts."""
 
     type = OneOf(Scope.values)
     id = StrictCharField(max_length=19, required=False)
+    value = StrictCharField(max_length=200, required=False)
+    tag_name = StrictCharField(max_length=40, required=False)
+    team = StrictCharField(max_length=19, required=False)
+
+    def validate(self, attrs: Any) -> Any:
+        kind = attrs["type"]
+        by_value = kind in VALUE_SCOPES
+        wanted = {"value"} if by_value else set() if kind == Scope.ORGANIZATION else {"id"}
+        wanted |= {"tag_name"} if kind == Scope.TAG else set()
+        allowed = wanted | {"type"} | ({"team"} if by_value else {"id"})
+        faults = {name: [_required(f"a {kind} is named by it")] for name in wanted - set(attrs)}
+        faults |= {name: [_required(f"does not go with {kind}", "not_allowed")] for name in set(attrs) - allowed}
+        if faults:
+            raise serializers.ValidationError(faults)
+        return attrs
+
+
+def _required(message: str, code: str = "required") -> serializers.ErrorDetail:
+    return serializers.ErrorDetail(message, code=code)
 
 
 class PeriodWriteSerializer(StrictSerializer[Any]):
-    type = OneOf([kind.value for kind in PeriodKind])
+    type = OneOf(WINDOW_KINDS)
     timezone = StrictCharField(max_length=64, required=False, help_text="IANA zone; the organization's by default")
     week_start = OneOf(WEEKDAYS, required=False)
+    fiscal_year_start_month = WholeField(1, 12, required=False, help_text="for quarters and years")
+    days = WholeField(*DAYS, required=False, help_text="of a rolling window, today included")
+
+    def validate(self, attrs: Any) -> Any:
+        if (attrs["type"] == "rolling") != ("days" in attrs):
+            refused = "only a rolling window has days" if "days" in attrs else "of how many days the window is"
+            raise serializers.ValidationError({"days": [_required(refused)]})
+        return attrs
 
 
-class BudgetCreateSerializer(StrictSerializer[Any]):
+class ActionWriteSerializer(StrictSerializer[Any]):
+    at_percent = WholeField(1, MAX_THRESHOLD)
+    action = OneOf(Action.values)
+    requests_per_minute = WholeField(1, MAX_RATE, required=False)
+    tokens_per_minute = WholeField(1, MAX_RATE, required=False)
+
+    def validate(self, attrs: Any) -> Any:
+        rated = "requests_per_minute" in attrs or "tokens_per_minute" in attrs
+        if rated != (attrs["action"] == Action.THROTTLE):
+            raise serializers.ValidationError(
+                {"action": [_required("throttle, and nothing else, says to how much per minute", "invalid")]}
+            )
+        return attrs
+
+
+class RolloverSerializer(StrictSerializer[Any]):
+    max = AmountField(help_text="of what a period leaves at most this much is added to the next")
+
+
+class BudgetTermsSerializer(StrictSerializer[Any]):
+    """What of a budget may change."""
+
     name = StrictCharField(max_length=100, validators=[_not_blank])
+    limit = AmountField()
+    enforcement = OneOf(Enforcement.values, required=False)
+    shadow = StrictBooleanField(required=False, help_text="says what it would have refused, and refuses nothing")
+    when_unavailable = OneOf(
+        WhenUnavailable.values, required=False, help_text="closed for a hard budget by default, else open"
+    )
+    grace_seconds = WholeField(0, MAX_GRACE_SECONDS, required=False, help_text="how long open lets through, 300")
+    unpriced = OneOf(UnpricedPolicy.values, required=False)
+    abandoned = OneOf(AbandonedPolicy.values, required=False)
+    rollover = RolloverSerializer(required=False, allow_null=True)
+    overcommit = StrictBooleanField(required=False, help_text="false: its parts have to fit in it together")
+    thresholds = serializers.ListField(
+        child=ThresholdField(), max_length=MAX_THRESHOLDS, validators=[_different], required=False
+    )
+    actions = ActionWriteSerializer(many=True, required=False, max_length=MAX_ACTIONS)
+    paused_until = StrictDateTimeField(required=False, allow_null=True)
+
+
+class BudgetCreateSerializer(BudgetTermsSerializer):
     scope = ScopeWriteSerializer()
-    unit = OneOf(["cost"], required=False)
-    limit = UsdField()
+    unit = OneOf(Unit.values, required=False)
     period = PeriodWriteSerializer()
-    enforcement = OneOf(["soft"], required=False)
-    thresholds = _thresholds(required=False)
+
+    def to_internal_value(self, data: Any) -> Any:
+        unit = data.get("unit") if isinstance(data, dict) else None
+        self.context["unit"] = unit if unit in list(Unit.values) else Unit.COST
+        return super().to_internal_value(data)
 
 
-class BudgetChangeSerializer(StrictSerializer[Any]):
-    """What of a budget may change; what is left out stays."""
+class BudgetChangeSerializer(BudgetTermsSerializer):
+    """What is left out stays. Takes the budget's unit in its context."""
 
     name = StrictCharField(max_length=100, required=False, validators=[_not_blank])
-    limit = UsdField(required=False)
-    thresholds = _thresholds(required=False)
+    limit = AmountField(required=False)
+    limit_from = StrictDateTimeField(required=False, help_text="the limit changes then, not at once")
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict):
@@ -124,49 +160,124 @@ class BudgetChangeSerializer(StrictSerializer[Any]):
                 )
         return super().to_internal_value(data)
 
+    def validate(self, attrs: Any) -> Any:
+        if "limit_from" in attrs and "limit" not in attrs:
+            raise serializers.ValidationError({"limit": [_required("says what it is from limit_from on")]})
+        return attrs
+
 
 class ScopeSerializer(serializers.Serializer[Any]):
     type = serializers.ChoiceField(Scope.choices, source="budget.scope_type")
-    id = serializers.CharField(source="budget.scope.id")
-    name = serializers.CharField(source="scope")
+    id = serializers.SerializerMethodField(help_text="null for what callers name")
+    name = serializers.CharField(source="scope", help_text="in words")
+    value = serializers.SerializerMethodField()
+    tag_name = serializers.SerializerMethodField()
+    team = serializers.SerializerMethodField(help_text="the team to look within; null: everywhere")
+
+    def get_id(self, state: BudgetState) -> str | None:
+        return None if state.budget.value else str(state.budget.scope.id)
+
+    def get_value(self, state: BudgetState) -> str | None:
+        return state.budget.value or None
+
+    def get_tag_name(self, state: BudgetState) -> str | None:
+        return state.budget.tag_name or None
+
+    def get_team(self, state: BudgetState) -> str | None:
+        return str(state.budget.team_id) if state.budget.value and state.budget.team_id else None
 
 
 class PeriodSerializer(serializers.Serializer[Any]):
-    type = serializers.ChoiceField([kind.value for kind in PeriodKind], source="period")
+    type = serializers.ChoiceField(WINDOW_KINDS, source="period")
     timezone = serializers.CharField()
     week_start = serializers.ChoiceField(WEEKDAYS)
+    fiscal_year_start_month = serializers.IntegerField()
+    days = serializers.IntegerField(source="rolling_days", allow_null=True)
 
 
 class CurrentSerializer(serializers.Serializer[BudgetState]):
-    """The period that holds this moment."""
+    """The window that holds this moment. Amounts are in the budget's unit."""
 
     start = serializers.DateTimeField()
-    end = serializers.DateTimeField(help_text="when it begins anew")
-    spent = UsdField()
-    remaining = UsdField(help_text="negative once the limit was passed")
+    end = serializers.DateTimeField(allow_null=True, help_text="when it begins anew, or the running day ends; or never")
+    limit = InUnitField("limit", help_text="in force now, with what was added for a while")
+    spent = InUnitField("spent")
+    remaining = InUnitField("remaining", help_text="negative once the limit was passed")
     percent = serializers.CharField(help_text="spent in percent of the limit, cut to one decimal")
-    forecast = UsdField(
-        source="projected", allow_null=True, help_text="at the pace so far; null in the first hundredth of the period"
+    forecast = InUnitField(
+        "projected",
+        allow_null=True,
+        help_text="at the pace so far; null in the first hundredth of the window, and where it has no end",
+    )
+    runs_out_at = serializers.DateTimeField(
+        allow_null=True, help_text="when that reaches the limit; null: not in this window, or it has already"
     )
     status = serializers.ChoiceField(list(Status))
+    cost = UsdField(source="used.cost")
+    tokens = serializers.IntegerField(source="used.tokens")
     requests = serializers.IntegerField()
-    unpriced_requests = serializers.IntegerField(help_text="not in `spent`, because their cost is not known")
-    fired_threshold = serializers.IntegerField(source="fired", help_text="the highest that has fired; 0: none")
+    unpriced_requests = serializers.IntegerField(help_text="not in `cost`, because theirs is not known")
+    fired_threshold = serializers.IntegerField(source="fired", help_text="the highest percentage that fired; 0: none")
+
+
+_LIMITS_AHEAD = {
+    "type": "array",
+    "items": {"type": "object", "properties": {"limit": AMOUNT, "from": {"type": "string", "format": "date-time"}}},
+}
 
 
 class BudgetSerializer(serializers.Serializer[BudgetState]):
     id = serializers.CharField(source="budget.id")
     name = serializers.CharField(source="budget.name")
     scope = ScopeSerializer(source="*")
-    unit = serializers.ChoiceField(["cost"], default="cost", read_only=True)
-    limit = UsdField()
+    unit = serializers.ChoiceField(Unit.choices, source="budget.unit")
+    limit = InUnitField("base", help_text="as it is set now")
+    limits_ahead = serializers.SerializerMethodField(help_text="what it will be set to, and from when on")
     period = PeriodSerializer(source="budget")
-    enforcement = serializers.ChoiceField(["soft"], default="soft", read_only=True)
-    thresholds = serializers.ListField(child=serializers.IntegerField(), source="budget.thresholds")
+    enforcement = serializers.ChoiceField(Enforcement.choices, source="budget.enforcement")
+    shadow = serializers.BooleanField(source="budget.shadow")
+    when_unavailable = serializers.ChoiceField(WhenUnavailable.choices, source="budget.when_unavailable")
+    grace_seconds = serializers.IntegerField(source="budget.grace_seconds")
+    unpriced = serializers.ChoiceField(UnpricedPolicy.choices, source="budget.unpriced")
+    abandoned = serializers.ChoiceField(AbandonedPolicy.choices, source="budget.abandoned")
+    rollover = serializers.SerializerMethodField()
+    overcommit = serializers.BooleanField(source="budget.overcommit")
+    overcommitted_by = InUnitField(
+        "overcommitted", allow_null=True, help_text="how much more its parts are allowed together; null: they fit"
+    )
+    thresholds = serializers.SerializerMethodField()
+    actions = serializers.SerializerMethodField()
+    paused_until = serializers.DateTimeField(source="budget.paused_until", allow_null=True)
     version = serializers.IntegerField(source="budget.version", help_text="the ETag, for If-Match")
     created_at = serializers.DateTimeField(source="budget.created_at")
     counts_from = serializers.DateTimeField(source="budget.counts_from")
     current = CurrentSerializer(source="*")
+
+    @extend_schema_field(_LIMITS_AHEAD)
+    def get_limits_ahead(self, state: BudgetState) -> list[dict[str, Any]]:
+        field = serializers.DateTimeField()
+        return [
+            {"limit": to_text(state.budget.unit, each.amount), "from": field.to_representation(each.starts_at)}
+            for each in state.planned
+        ]
+
+    @extend_schema_field({"type": ["object", "null"], "properties": {"max": AMOUNT}})
+    def get_rollover(self, state: BudgetState) -> dict[str, str | None] | None:
+        most = state.budget.rollover_max
+        return None if most is None else {"max": to_text(state.budget.unit, most)}
+
+    @extend_schema_field({"type": "array", "items": THRESHOLD})
+    def get_thresholds(self, state: BudgetState) -> list[Any]:
+        budget: Budget = state.budget
+        return [
+            *budget.thresholds,
+            *({"amount": to_text(budget.unit, amount)} for amount in budget.threshold_amounts),
+            *({"forecast": percent} for percent in budget.forecast_thresholds),
+        ]
+
+    @extend_schema_field(ActionWriteSerializer(many=True))
+    def get_actions(self, state: BudgetState) -> list[dict[str, Any]]:
+        return [{name: value for name, value in asdict(each).items() if value is not None} for each in state.actions]
 
 
 BUDGET_PAGE = inline_serializer(

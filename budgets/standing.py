@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from budgets.applying import window_of
-from budgets.models import Budget, Unit
+from budgets.models import Budget, LedgerEntry, Unit
 from common.db import server_cursor
 from common.periods import Period
 
@@ -19,6 +19,10 @@ class Used:
     requests: int = 0
     # Part of `requests` whose cost is not known: the true cost is higher.
     unpriced_requests: int = 0
+
+    @classmethod
+    def of_entry(cls, entry: LedgerEntry) -> "Used":
+        return cls(int(entry.spent), entry.tokens, entry.requests, entry.unpriced_requests)
 
     def of(self, unit: str) -> int:
         """What counts against a limit in this unit (`budgets.models.Unit`)."""

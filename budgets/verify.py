@@ -1,35 +1,35 @@
 """Proof that the ledger says what the events say, and repair where it does not.
 
-Independent of settling: it goes from each budget's periods to the events in them, not from events to budgets. A budget
-out of force is left alone, because it stopped counting while events went on.
+Independent of settling: it goes from each budget's slots of time to the events in them, not from events to budgets.
+A budget out of force is left alone, because it stopped counting while events went on.
 """
 
-from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.db import connection
 
-from budgets.ledger import budget_period
-from budgets.models import Budget, LedgerEntry, Scope
+from budgets.applying import counted, usage_scope, window_of
+from budgets.models import Budget, LedgerEntry
 from common.ids import new_id
 from common.money import to_usd
 from common.periods import Period
-from tenants.selectors import team_parents
-from tenants.tree import subtree_ids
 from usage.locks import lock_organization
 from usage.retention import first_kept
+from usage.scopes import posting_sums
 
 
 class Sums(NamedTuple):
-    """Of one budget and period; `spent` in nano-USD."""
+    """Of one budget and slot of time (`budgets.windows`); `spent` in nano-USD."""
 
     spent: int = 0
+    tokens: int = 0
     requests: int = 0
     unpriced_requests: int = 0
 
     def __str__(self) -> str:
-        return f"{to_usd(self.spent)} USD, {self.requests} requests, {self.unpriced_requests} unpriced"
+        counts = f"{self.tokens} tokens, {self.requests} requests, {self.unpriced_requests} unpriced"
+        return f"{to_usd(self.spent)} USD, {counts}"
 
 
 class Difference(NamedTuple):
@@ -54,10 +54,10 @@ def differences(organization_id: int) -> list[Difference]:
     found = []
     for budget in Budget.objects.in_force().filter(organization_id=organization_id).order_by("id"):
         kept = _ledger(budget)
-        periods = {period.start: period for period in _periods(budget, latest)}
+        periods = {period.start: period for period in _slots(budget, latest)}
         periods |= {start: period for start, (period, _) in kept.items() if start not in periods}
         # What was counted from events that were dropped since stays as it is.
-        periods = {start: period for start, period in periods.items() if start >= provable}
+        periods = {at: period for at, period in periods.items() if counted(budget, period).start >= provable}
         made = _sums_of_events(budget, list(periods.values()))
         for start, period in sorted(periods.items()):
             entry = kept.get(start, (period, Sums()))
@@ -86,13 +86,9 @@ def _latest_event(organization_id: int) -> datetime | None:
         return latest if isinstance(latest, datetime) else None
 
 
-def _periods(budget: Budget, latest: datetime | None) -> Iterator[Period]:
-    """From the first period that the budget counts to the one that holds the latest event."""
-    at = budget.counts_from
-    while latest is not None and at <= latest:
-        period = budget_period(budget, at)
-        yield period
-        at = period.end
+def _slots(budget: Budget, latest: datetime | None) -> list[Period]:
+    """From the first slot that the budget counts to the one that holds the latest event."""
+    return [] if latest is None else list(window_of(budget).slots(budget.counts_from, latest))
 
 
 def _ledger(budget: Budget) -> dict[datetime, tuple[Period, Sums]]:
@@ -100,38 +96,15 @@ def _ledger(budget: Budget) -> dict[datetime, tuple[Period, Sums]]:
     return {
         entry.period_start: (
             Period(entry.period_start, entry.period_end),
-            Sums(int(entry.spent), entry.requests, entry.unpriced_requests),
+            Sums(int(entry.spent), entry.tokens, entry.requests, entry.unpriced_requests),
         )
         for entry in entries
     }
 
 
-def _sums_of_events(budget: Budget, periods: list[Period]) -> dict[datetime, Sums]:
-    scope, parameters = _scope(budget)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT period.starts, coalesce(sum(cost), 0), coalesce(sum(requests), 0),"
-            " coalesce(sum(unpriced_requests), 0)"
-            " FROM unnest(%(starts)s::timestamptz[], %(ends)s::timestamptz[]) AS period (starts, ends)"
-            " LEFT JOIN LATERAL (SELECT cost, requests, unpriced_requests FROM usage_posting"
-            "  WHERE organization_id = %(organization)s"
-            f"  AND at >= period.starts AND at < period.ends{scope}) AS posting ON true"
-            " GROUP BY period.starts",
-            parameters
-            | {
-                "organization": budget.organization_id,
-                "starts": [period.start for period in periods],
-                "ends": [period.end for period in periods],
-            },
-        )
-        return {start: Sums(*map(int, sums)) for start, *sums in cursor.fetchall()}
-
-
-def _scope(budget: Budget) -> tuple[str, dict[str, Any]]:
-    match budget.scope_type:
-        case Scope.TEAM:
-            below = subtree_ids(team_parents(budget.organization_id), [budget.team_id or 0])
-            return " AND team_id = ANY(%(teams)s)", {"teams": sorted(below)}
-        case Scope.VIRTUAL_KEY:
-            return " AND virtual_key_id = %(key)s", {"key": budget.virtual_key_id}
-    return "", {}
+def _sums_of_events(budget: Budget, slots: list[Period]) -> dict[datetime, Sums]:
+    found = posting_sums(usage_scope(budget), [counted(budget, slot) for slot in slots])
+    return {
+        slot.start: Sums(sums.cost, sums.tokens, sums.requests, sums.unpriced_requests)
+        for slot, sums in zip(slots, found, strict=True)
+    }

@@ -13,22 +13,23 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from alerts.models import Alert
+from budgets.amounts import short
 from budgets.burnup import burn_up, running_total
-from budgets.labels import PER, period_label, time_left
-from budgets.models import Budget, LedgerEntry, Scope
+from budgets.history import PastPeriod, alerts_of_period, drawn_period, limit_history, past_periods, period_course
+from budgets.labels import action_label, mode_label, per, period_label, time_left, window_label
+from budgets.models import VALUE_SCOPES, WINDOW_KINDS, Budget, Scope
 from budgets.selectors import (
     BudgetState,
     Status,
-    alerts_of_period,
     budget_states,
     organization_month,
-    past_periods,
     people_who_may_change,
-    period_course,
     states_of,
+    with_overcommits,
 )
-from budgets.thresholds import percent
-from common.display import moment, usd_compact
+from budgets.thresholds import Mark, percent
+from budgets.windows import ROLLING, TOTAL
+from common.display import moment
 from common.periods import Period, PeriodKind
 from tenants.access import Access, organization_page
 from tenants.roles import Permission
@@ -36,7 +37,17 @@ from tenants.selectors import TeamNode, team_tree
 
 PAST_PERIODS = 14
 DEEPEST = 4
-SCOPE_ICONS = {Scope.ORGANIZATION: "building-2", Scope.TEAM: "users", Scope.VIRTUAL_KEY: "key-round"}
+SCOPE_ICONS = {
+    Scope.ORGANIZATION: "building-2",
+    Scope.TEAM: "users",
+    Scope.VIRTUAL_KEY: "key-round",
+    Scope.CUSTOMER: "user",
+    Scope.FEATURE: "zap",
+    Scope.AGENT: "circle-dashed",
+    Scope.USER: "user",
+    Scope.MODEL: "code",
+    Scope.TAG: "hash",
+}
 STATUS_TEXTS = {
     Status.OK: "On track",
     Status.AHEAD: "Ahead of pace",
@@ -54,7 +65,10 @@ class Row:
     icon: str
     per: str
     period: str
+    # Until it begins anew; "" where it never does.
     left: str
+    # What it does beside telling people; "" for nothing.
+    mode: str
 
     @property
     def will_pass(self) -> bool:
@@ -64,26 +78,29 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class ThresholdLine:
-    """A threshold in the current period: reached or not, and the alert that told of it, if one did."""
+    """A threshold in the current window: reached or not, and the alert that told of it, if one did."""
 
-    threshold: int
+    label: str
     amount: int
     reached: bool
     alert: Alert | None
 
 
 @dataclass(frozen=True, slots=True)
-class PastPeriod:
+class PastLine:
+    """A window that ended; `percent` of the limit it had, None for a day of a rolling one."""
+
     label: str
-    entry: LedgerEntry
-    percent: Decimal
+    past: PastPeriod
+    used: int
+    percent: Decimal | None
 
 
 @require_safe
 @organization_page()
 def budgets(request: HttpRequest, access: Access) -> HttpResponse:
     now = timezone.now()
-    states = budget_states(access.organization.id, now)
+    states = with_overcommits(budget_states(access.organization.id, now), access.organization.id, now)
     chosen = _chosen(request)
     rows = _rows(states, team_tree(access.organization), now)
     context = {
@@ -95,6 +112,7 @@ def budgets(request: HttpRequest, access: Access) -> HttpResponse:
         "over": [row for row in rows if row.state.status is Status.OVER],
         "at_risk": [row for row in rows if row.state.status in {Status.NEAR, Status.AHEAD}],
         "will_pass": [row for row in rows if row.will_pass],
+        "overcommitted": [row for row in rows if row.state.overcommitted],
         "filters": _filters(chosen),
         "clear_url": request.path if chosen else "",
         "may_edit": access.may(Permission.EDIT_BUDGETS),
@@ -107,18 +125,22 @@ def budgets(request: HttpRequest, access: Access) -> HttpResponse:
 def budget(request: HttpRequest, access: Access, budget_id: int) -> HttpResponse:
     now = timezone.now()
     found = get_object_or_404(Budget.objects.with_scope(), organization=access.organization, id=budget_id)
-    (state,) = states_of([found], now)
+    (state,) = with_overcommits(states_of([found], now), access.organization.id, now)
     context = {
         "nav": "budgets",
         "now": now,
         "state": state,
         "row": _row(state, 0, now),
         "starts": moment(state.start.astimezone(found.zone)),
-        "resets": moment(state.end.astimezone(found.zone)),
+        "resets": moment(None if state.end is None else state.end.astimezone(found.zone)),
+        "runs_out": moment(None if state.runs_out_at is None else state.runs_out_at.astimezone(found.zone)),
         "left_over": abs(state.remaining),
         "past_limit": (state.projected or 0) - state.limit,
         "changes": found.version - 1,
-        "spend_url": _spend_parameters(state, access),
+        "limits": limit_history(found),
+        "added": state.limit - state.base,
+        "actions": [(each, action_label(each)) for each in state.actions],
+        "spend_url": _spend_parameters(state, now),
         "thresholds": _thresholds(state),
         "past": _past(found, now),
         "people": people_who_may_change(access.organization.id),
@@ -129,50 +151,64 @@ def budget(request: HttpRequest, access: Access, budget_id: int) -> HttpResponse
 
 
 def _rows(states: Sequence[BudgetState], tree: Sequence[TeamNode], now: datetime) -> list[Row]:
-    """The budgets as a tree: the organization's, then each team's with those of its keys right below."""
+    """The budgets as a tree: the organization's, then each team's with those of its keys right below, each followed by
+    those of what callers name in it."""
     place = {node.team.id: (index, node.depth + 1) for index, node in enumerate(tree)}
 
-    def where(state: BudgetState) -> tuple[int, bool, int]:
+    def where(state: BudgetState) -> tuple[int, int, int]:
         budget = state.budget
         if budget.virtual_key is not None:
             index, depth = place[budget.virtual_key.team_id]
-            return index, True, depth + 1
+            return index, 2, depth + 1
         index, depth = (-1, 0) if budget.team_id is None else place[budget.team_id]
-        return index, False, depth
+        return (index, 1, depth + 1) if budget.scope_type in VALUE_SCOPES else (index, 0, depth)
 
     return [_row(state, where(state)[-1], now) for state in sorted(states, key=where)]
 
 
 def _row(state: BudgetState, depth: int, now: datetime) -> Row:
-    kind = PeriodKind(state.budget.period)
+    budget = state.budget
     return Row(
         state=state,
         depth=min(depth, DEEPEST),
-        icon=SCOPE_ICONS[Scope(state.budget.scope_type)],
-        per=PER[kind],
-        period=period_label(kind, state.period, state.budget.zone),
-        left=time_left(state.end, now),
+        icon=SCOPE_ICONS[Scope(budget.scope_type)],
+        per=per(budget),
+        period=window_label(budget, state.period),
+        left="" if budget.period in (ROLLING, TOTAL) else time_left(state.period.end, now),
+        mode=mode_label(budget, now),
     )
 
 
 def _course(state: BudgetState, now: datetime) -> dict[str, Any]:
-    points = running_total(period_course(state.budget, state.period))
+    budget, period = state.budget, drawn_period(state, now)
+    points = running_total(period_course(budget, period))
     drawing = burn_up(
-        period=state.period, now=now, points=points, spent=state.spent, limit=state.limit, forecast=state.projected
+        period=period, now=now, points=points, spent=state.spent, limit=state.limit, forecast=state.projected
     )
-    zone = state.budget.zone
-    form = "%H:%M" if state.budget.period == PeriodKind.DAY else "%a %-d" if state.budget.period == "week" else "%-d %b"
+    form = _axis_form(period)
     return {
         "drawing": drawing,
-        "amounts": [usd_compact(amount).removesuffix(".00") for amount in drawing.amounts],
-        "moments": [f"{each.astimezone(zone):{form}}" for each in drawing.moments],
+        "amounts": [short(budget.unit, amount).removesuffix(".00") for amount in drawing.amounts],
+        "moments": [f"{each.astimezone(budget.zone):{form}}" for each in drawing.moments],
         "course": _table(state, points),
+        "by_hour": budget.period == PeriodKind.DAY,
     }
 
 
+def _axis_form(period: Period) -> str:
+    length = period.end - period.start
+    if length <= timedelta(days=1, hours=1):
+        return "%H:%M"
+    if length <= timedelta(days=8):
+        return "%a %-d"
+    return "%-d %b" if length <= timedelta(days=100) else "%b %Y"
+
+
 def _table(state: BudgetState, points: Sequence[tuple[datetime, int]]) -> list[tuple[str, int, int]]:
-    """(day or hour, spent in it, spent up to its end) of the current period, latest first."""
+    """(day or hour, spent in it, spent up to its end) of the current window, latest first."""
     form = "%H:00" if state.budget.period == PeriodKind.DAY else "%a %-d %b"
+    if state.budget.period in (PeriodKind.YEAR, TOTAL, ROLLING):
+        form += " %Y"
     up_to: dict[str, int] = {}
     for end, total in points:
         up_to[f"{(end - timedelta(hours=1)).astimezone(state.budget.zone):{form}}"] = total
@@ -183,40 +219,50 @@ def _table(state: BudgetState, points: Sequence[tuple[datetime, int]]) -> list[t
 
 
 def _thresholds(state: BudgetState) -> list[ThresholdLine]:
-    alerts = alerts_of_period(state.budget, state.period)
+    budget, alerts = state.budget, alerts_of_period(state.budget, state.period)
+    lines = [
+        (Mark.PERCENT, each, f"{each}%", state.limit * each // 100, state.spent * 100 >= state.limit * each)
+        for each in budget.thresholds
+    ]
+    lines += [(Mark.AMOUNT, each, "Amount", each, state.spent >= each) for each in budget.threshold_amounts]
+    forecast = state.projected or 0
+    lines += [
+        (Mark.FORECAST, each, f"Forecast {each}%", state.limit * each // 100, forecast * 100 >= state.limit * each)
+        for each in budget.forecast_thresholds
+    ]
     return [
-        ThresholdLine(
-            threshold=threshold,
-            amount=state.limit * threshold // 100,
-            reached=state.spent * 100 >= state.limit * threshold,
-            alert=alerts.get(threshold),
-        )
-        for threshold in state.budget.thresholds
+        ThresholdLine(label=label, amount=amount, reached=reached, alert=alerts.get((mark, threshold)))
+        for mark, threshold, label, amount, reached in lines
     ]
 
 
-def _past(budget: Budget, now: datetime) -> list[PastPeriod]:
-    kind, zone = PeriodKind(budget.period), budget.zone
+def _past(budget: Budget, now: datetime) -> list[PastLine]:
+    kind = PeriodKind.DAY if budget.period == ROLLING else budget.period
     return [
-        PastPeriod(
-            label=period_label(kind, Period(entry.period_start, entry.period_end), zone),
-            entry=entry,
-            percent=percent(entry.spent, budget.limit),
+        PastLine(
+            label=period_label(PeriodKind(kind), past.period, budget.zone),
+            past=past,
+            used=past.used.of(budget.unit),
+            percent=None if past.limit is None else percent(past.used.of(budget.unit), past.limit),
         )
-        for entry in past_periods(budget, before=now, limit=PAST_PERIODS)
+        for past in past_periods(budget, before=now, limit=PAST_PERIODS)
     ]
 
 
-def _spend_parameters(state: BudgetState, access: Access) -> str:
-    """The parameters of the spend page that show what a budget counts in this period, by the organization's days."""
+def _spend_parameters(state: BudgetState, now: datetime) -> str:
+    """The parameters of the spend page that show what a budget counts in this window, by the organization's days."""
     budget = state.budget
     zone = budget.zone
-    last = (state.end - timedelta(microseconds=1)).astimezone(zone).date()
+    last = ((state.end or now) - timedelta(microseconds=1)).astimezone(zone).date()
     given = {"start": state.start.astimezone(zone).date().isoformat(), "end": last.isoformat()}
     if budget.team_id is not None:
         given["team"] = str(budget.team_id)
     if budget.virtual_key_id is not None:
         given["key"] = str(budget.virtual_key_id)
+    if budget.scope_type == Scope.TAG:
+        given |= {"show": "tag", "tag": budget.tag_name}
+    elif budget.scope_type in VALUE_SCOPES:
+        given[budget.scope_type] = budget.value
     return urlencode(given)
 
 
@@ -246,5 +292,5 @@ def _filters(chosen: dict[str, str]) -> list[dict[str, Any]]:
 _CHOICES: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "status": ("Status", [(status.value, text) for status, text in STATUS_TEXTS.items()]),
     "scope": ("Scope", [(str(value), str(text)) for value, text in Scope.choices]),
-    "period": ("Period", [(kind.value, kind.value.capitalize()) for kind in PeriodKind]),
+    "period": ("Period", [(kind, kind.capitalize()) for kind in WINDOW_KINDS]),
 }

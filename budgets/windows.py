@@ -5,8 +5,9 @@ holds the moment, or for `total` everything from the budget's first day on. A ro
 the local days before it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from common.periods import Period, PeriodKind, local_midnight, period_at
@@ -39,6 +40,22 @@ class Window:
         slot = self.slot_at(instant)
         if self.kind != ROLLING:
             return slot
+        return Period(local_midnight(self._day(slot) - timedelta(days=self.days - 1), self.zone), slot.end)
+
+    def slots(self, start: datetime, until: datetime) -> Iterator[Period]:
+        """The slots one after the other, from the one that holds `start` to the one that holds `until`."""
+        while start <= until:
+            slot = self.slot_at(start)
+            yield slot
+            start = slot.end
+
+    def from_slot(self, instant: datetime) -> Period:
+        """The window whose first slot holds the instant."""
+        slot = self.slot_at(instant)
+        if self.kind != ROLLING:
+            return slot
+        return Period(slot.start, local_midnight(self._day(slot) + timedelta(days=self.days), self.zone))
+
+    def _day(self, slot: Period) -> date:
         # By noon, so that no change of clocks makes it another date.
-        noon = (slot.start + timedelta(hours=12)).astimezone(self.zone).date()
-        return Period(local_midnight(noon - timedelta(days=self.days - 1), self.zone), slot.end)
+        return (slot.start + timedelta(hours=12)).astimezone(self.zone).date()

@@ -5,8 +5,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from budgets.applying import Applying, window_of
+from budgets.crossings import limit_of_period
 from budgets.ledger import would_add
-from budgets.models import Budget, LedgerEntry
+from budgets.limits import limits_of
+from budgets.models import Budget, BudgetLimit
+from budgets.standing import used_in
 from budgets.thresholds import reached
 from common.money import to_usd
 from corrections.models import RepriceRun
@@ -14,6 +18,7 @@ from corrections.rerate import Change, Standing
 from usage.closing import closed_before
 from usage.rollup import quarter_of
 from usage.store import NOTHING, Owner, Spent
+from usage.watched import Watched
 
 # A name beyond this many models of a preview is added up under OTHERS.
 MOST_MODELS = 500
@@ -46,8 +51,9 @@ def preview_add(run: RepriceRun, changes: Sequence[tuple[Standing, Change]], now
         _add(run.by_team, str(standing.team_id), list_cost, cost)
         name = f"{standing.provider}/{standing.model}"
         _add(run.by_model, name if name in run.by_model or len(run.by_model) < MOST_MODELS else OTHERS, list_cost, cost)
-    owners = _owners(changed, closed_before(run.organization_id), now)
-    for (budget_id, start), cost in would_add(organization_id=run.organization_id, owners=owners).items():
+    budgets = Applying.of_organization(run.organization_id)
+    owners = _owners(changed, closed_before(run.organization_id), budgets.watched, now)
+    for (budget_id, start), cost in would_add(budgets=budgets, owners=owners, now=now).items():
         periods = run.by_budget.setdefault(str(budget_id), {})
         periods[start.isoformat()] = periods.get(start.isoformat(), 0) + cost
 
@@ -57,35 +63,36 @@ def _add(sums: dict[str, list[int]], name: str, list_cost: int, cost: int) -> No
     sums[name] = [events + 1, listed + list_cost, charged + cost]
 
 
-def _owners(changed: Iterable[tuple[Standing, Change]], until: datetime, now: datetime) -> dict[Owner, Spent]:
+def _owners(
+    changed: Iterable[tuple[Standing, Change]], until: datetime, watched: Watched, now: datetime
+) -> dict[Owner, Spent]:
     """By owner, at the time at which each difference would be booked."""
     owners: dict[Owner, Spent] = defaultdict(lambda: NOTHING)
     for standing, change in changed:
         at = standing.at if standing.at >= until else now
-        owner = Owner(standing.team_id, standing.virtual_key_id, quarter_of(at))
-        owners[owner] = owners[owner].plus(Spent(change.deltas["cost"], 0, 0))
+        labels = watched.labels(standing.labels, standing.tags)
+        owner = Owner(standing.team_id, standing.virtual_key_id, quarter_of(at), labels)
+        owners[owner] = owners[owner].plus(Spent(change.deltas["cost"]))
     return owners
 
 
-def preview_end(run: RepriceRun) -> None:
+def preview_end(run: RepriceRun, now: datetime) -> None:
     """Notes the budgets that would flip, against the ledger as it stands; the caller saves the run."""
-    budgets = Budget.objects.in_force().filter(organization_id=run.organization_id, id__in=map(int, run.by_budget))
-    run.flips = [_flip_as_json(flip) for budget in budgets.order_by("name", "id") for flip in _flips(run, budget)]
+    found = Budget.objects.in_force().filter(organization_id=run.organization_id, id__in=map(int, run.by_budget))
+    budgets = list(found.order_by("name", "id"))
+    history = limits_of(budgets)
+    run.flips = [_flip_as_json(flip) for budget in budgets for flip in _flips(run, budget, history[budget.id], now)]
 
 
-def _flips(run: RepriceRun, budget: Budget) -> Iterable[Flip]:
-    deltas = {datetime.fromisoformat(start): cost for start, cost in run.by_budget[str(budget.id)].items()}
-    spent = dict(
-        LedgerEntry.objects.filter(
-            organization_id=run.organization_id, budget=budget, period_start__in=deltas
-        ).values_list("period_start", "spent")
-    )
-    for start, cost in sorted(deltas.items()):
-        before = int(spent.get(start, 0))
-        marks = sorted({*budget.thresholds, 100})
-        threshold, would_reach = (reached(amount, budget.limit, marks) for amount in (before, before + cost))
+def _flips(run: RepriceRun, budget: Budget, limits: Sequence[BudgetLimit], now: datetime) -> Iterable[Flip]:
+    marks = sorted({*budget.thresholds, 100})
+    for start, cost in sorted(run.by_budget[str(budget.id)].items()):
+        window = window_of(budget).from_slot(datetime.fromisoformat(start))
+        before = used_in([budget], {budget.id: window})[budget.id].cost
+        limit = limit_of_period(budget, limits, window, now)
+        threshold, would_reach = (reached(amount, limit, marks) for amount in (before, before + cost))
         if threshold != would_reach:
-            yield Flip(budget.id, start, before, before + cost, threshold, would_reach)
+            yield Flip(budget.id, window.start, before, before + cost, threshold, would_reach)
 
 
 def _flip_as_json(flip: Flip) -> dict[str, Any]:

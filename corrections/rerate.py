@@ -31,6 +31,9 @@ class Standing(NamedTuple):
     unpriced_requests: int
     list_cost: int
     cost: int
+    # What callers called it.
+    labels: Mapping[str, str] = {}
+    tags: Mapping[str, str] = {}
 
 
 class Change(NamedTuple):

@@ -86,7 +86,7 @@ def _preview(run: RepriceRun, now: datetime) -> None:
     if len(found) == BATCH:
         run.cursor_at, run.cursor_id = found[-1].at, found[-1].event_id
         return
-    preview_end(run)
+    preview_end(run, now)
     run.state, run.previewed_at = RunState.PREVIEWED, now
     rewind(run)
     if run.apply_at_once:

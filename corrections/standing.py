@@ -134,6 +134,7 @@ def _read(where: str, parameters: dict[str, Any]) -> list[Standing]:
             f"SELECT {_EVENT}, e.cost IS NULL AND booked.priced <= 0,"
             " CASE WHEN e.cost IS NULL THEN e.requests ELSE 0 END + booked.unpriced,"
             " coalesce(e.list_cost, 0) + booked.list_cost, coalesce(e.cost, 0) + booked.cost,"
+            " e.customer, e.feature, e.agent, e.end_user, coalesce(e.tags, '{}'::jsonb),"
             f" {_BUCKETS}"
             f" FROM (SELECT * FROM usage_event WHERE organization_id = %(organization)s{where}) AS e"
             " CROSS JOIN LATERAL (SELECT"
@@ -153,5 +154,7 @@ def _read(where: str, parameters: dict[str, Any]) -> list[Standing]:
 
 
 def _standing(row: tuple[Any, ...]) -> Standing:
-    ordered: tuple[Any, ...] = (*row[:11], Buckets(*row[15:]), *row[11:15])
+    customer, feature, agent, user, tags = row[15:20]
+    labels = {"model": row[5], "customer": customer, "feature": feature, "agent": agent, "user": user}
+    ordered: tuple[Any, ...] = (*row[:11], Buckets(*row[20:]), *row[11:15], labels, tags)
     return Standing(*ordered)

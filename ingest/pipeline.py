@@ -16,6 +16,7 @@ from typing import NamedTuple
 from django.db import DatabaseError, OperationalError, connection
 
 from alerts.services import alert_raise
+from budgets.applying import Applying
 from budgets.posting import settle_owners
 from common.db import server_cursor
 from ingest.progress import note_settled
@@ -74,6 +75,11 @@ class Round:
     def cut(self) -> Cut:
         return Cut.of(self.organization.timezone, self.now)
 
+    @cached_property
+    def budgets(self) -> Applying:
+        """Those in force under the lock, which whoever changes one holds as well."""
+        return Applying.of_organization(self.organization_id)
+
 
 def identify(work: Round) -> None:
     """Whose usage is it? The team of the key at the time of settling owns it."""
@@ -118,8 +124,9 @@ def store(work: Round) -> None:
     usage_store.make_partitions(item.event.time for item in work.charged)
     bounded = admit(work.organization.id, values_of(work.charged))
     work.owners = usage_store.events_store(
-        organization_id=work.organization.id, rows=work.rows, cut=work.cut, bounded=bounded
-    )
+        organization_id=work.organization.id, rows=work.rows, cut=work.cut, bounded=bounded,
+        watched=work.budgets.watched,
+    )  # fmt: skip
 
 
 def book_late(work: Round) -> None:
@@ -127,6 +134,7 @@ def book_late(work: Round) -> None:
         late = late_events_book(
             organization_id=work.organization.id, times=[item.event.time for item in work.late],
             event_ids=[item.event.id for item in work.late], actor="ingestion", cut=work.cut, now=work.now,
+            watched=work.budgets.watched,
         )  # fmt: skip
         for owner, spent in late.items():
             work.owners[owner] = work.owners.get(owner, NOTHING).plus(spent)
@@ -134,7 +142,7 @@ def book_late(work: Round) -> None:
 
 def settle_budgets(work: Round) -> None:
     """Against every budget they count in; what crosses a threshold alerts."""
-    settle_owners(organization=work.organization, owners=work.owners, now=work.now)
+    settle_owners(organization=work.organization, budgets=work.budgets, owners=work.owners, now=work.now)
 
 
 def tell_of_unpriced(work: Round) -> None:

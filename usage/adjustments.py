@@ -19,6 +19,7 @@ from usage.store import Cut, Owner, Spent, make_partitions, spent_by_owner
 from usage.sums import adding
 from usage.tables import EVENT_MEASURES, MEASURES, POSTING_COLUMNS, adjustment_postings
 from usage.values import admit
+from usage.watched import NOTHING_WATCHED, Watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,13 @@ def booked_sums(*, organization_id: int, start: datetime, end: datetime, kind: s
 
 
 def corrections_book(
-    *, organization_id: int, corrections: Sequence[Correction], why: Why, cut: Cut, now: datetime
+    *,
+    organization_id: int,
+    corrections: Sequence[Correction],
+    why: Why,
+    cut: Cut,
+    now: datetime,
+    watched: Watched = NOTHING_WATCHED,
 ) -> dict[Owner, Spent]:
     """Books differences to events, at each event's time or, where its month is closed, now; what they add by owner.
 
@@ -108,11 +115,18 @@ def corrections_book(
         " JOIN usage_event e ON e.organization_id = %(organization)s"
         " AND e.time = asked.event_time AND e.event_id = asked.event_id"
     )
-    return _book(organization_id, rows, _asked(corrections, why, organization_id, now), cut, len(corrections))
+    return _book(organization_id, rows, _asked(corrections, why, organization_id, now), cut, watched, len(corrections))
 
 
 def late_events_book(
-    *, organization_id: int, times: Sequence[datetime], event_ids: Sequence[str], actor: str, cut: Cut, now: datetime
+    *,
+    organization_id: int,
+    times: Sequence[datetime],
+    event_ids: Sequence[str],
+    actor: str,
+    cut: Cut,
+    now: datetime,
+    watched: Watched = NOTHING_WATCHED,
 ) -> dict[Owner, Spent]:
     """Books events that arrived after their month was closed: all they measure, now. See `corrections_book`."""
     corrections = [Correction(at, event_id, {}) for at, event_id in zip(times, event_ids, strict=True)]
@@ -123,11 +137,17 @@ def late_events_book(
         f" CROSS JOIN LATERAL (SELECT {measures} FROM (SELECT e.*) AS own) AS measured"
     )
     why = Why("late", "arrived after its month was closed", actor)
-    return _book(organization_id, rows, _asked(corrections, why, organization_id, now), cut, len(corrections))
+    return _book(organization_id, rows, _asked(corrections, why, organization_id, now), cut, watched, len(corrections))
 
 
 def entries_book(
-    *, organization_id: int, entries: Sequence[Entry], why: Why, cut: Cut, now: datetime
+    *,
+    organization_id: int,
+    entries: Sequence[Entry],
+    why: Why,
+    cut: Cut,
+    now: datetime,
+    watched: Watched = NOTHING_WATCHED,
 ) -> dict[Owner, Spent]:
     """Books differences without an event. An entry that its run has booked before is left out.
 
@@ -158,7 +178,7 @@ def entries_book(
         "SELECT id, booked_at, NULL::timestamptz, NULL::text, NULL::bigint, NULL::bigint,"
         f" {', '.join(MEASURES)}, {', '.join(_posting_column(column) for column in POSTING_COLUMNS)} FROM asked"
     )
-    return _book(organization_id, rows, (asked, parameters), cut, None)
+    return _book(organization_id, rows, (asked, parameters), cut, watched, None)
 
 
 _NOT_TEXT = {"team_id", "virtual_key_id", "tags"}
@@ -213,7 +233,7 @@ def _head(why: Why, now: datetime) -> dict[str, Any]:
 
 
 def _book(
-    organization_id: int, rows: str, asked: tuple[str, dict[str, Any]], cut: Cut, expected: int | None
+    organization_id: int, rows: str, asked: tuple[str, dict[str, Any]], cut: Cut, watched: Watched, expected: int | None
 ) -> dict[Owner, Spent]:
     cte, parameters = asked
     parameters |= {"organization": organization_id, **cut.parameters}
@@ -236,8 +256,8 @@ def _book(
             "WITH written AS (SELECT a.* FROM usage_adjustment a"
             " JOIN unnest(%(ids)s::bigint[], %(times)s::timestamptz[]) AS w (id, booked_at) USING (id, booked_at)"
             f" WHERE a.organization_id = %(organization)s), posting AS ({adjustment_postings('written')}),"
-            f" {adding(bounded=bounded)}",
-            {"ids": ids, "times": times, "organization": organization_id, **cut.parameters},
+            f" {adding(bounded=bounded, watched=watched)}",
+            {"ids": ids, "times": times, "organization": organization_id, **cut.parameters, **watched.parameters},
         )
         return spent_by_owner(cursor.fetchall())
 

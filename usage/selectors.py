@@ -11,11 +11,9 @@ from zoneinfo import ZoneInfo
 
 from django.db import connection
 
-from tenants.models import Organization, Team
-from tenants.tree import subtree_ids
+from tenants.models import Organization
 from usage.dimensions import TAG_PREFIX
 from usage.questions import Interval, Question, Span, spans_of
-from usage.rollup import HOUR
 from usage.tables import MEASURES
 
 
@@ -200,57 +198,6 @@ def _row(group_by: Sequence[str], row: Sequence[Any]) -> SpendRow:
     values = row[1 : 1 + len(group_by)]
     sums = [int(value or 0) for value in row[1 + len(group_by) :]]
     return SpendRow(row[0], dict(zip(group_by, values, strict=True)), Spend(*sums))
-
-
-@dataclass(frozen=True, slots=True)
-class ScopeSums:
-    cost: int
-    requests: int
-    unpriced_requests: int
-
-
-def scope_sums(
-    *,
-    organization_id: int,
-    start: datetime,
-    end: datetime,
-    team_id: int | None = None,
-    virtual_key_id: int | None = None,
-) -> ScopeSums:
-    """What an organization, a team with all below it, or a key used in [start, end), to the instant.
-
-    Whole hours come from the cube, the ragged ends from the postings.
-    """
-    where, parameters = "", {"organization": organization_id}
-    if team_id is not None:
-        parents = dict(Team.objects.filter(organization_id=organization_id).values_list("id", "parent_id"))
-        where = " AND team_id = ANY(%(teams)s)"
-        parameters["teams"] = sorted(subtree_ids(parents, [team_id]))  # type: ignore[assignment]
-    if virtual_key_id is not None:
-        where += " AND virtual_key_id = %(key)s"
-        parameters["key"] = virtual_key_id
-    first, last = _hour_from(start), end.replace(minute=0, second=0, microsecond=0)
-    if first >= last:
-        first = last = end
-    parameters |= {"start": start, "first": first, "last": last, "end": end}  # type: ignore[dict-item]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT coalesce(sum(cost), 0), coalesce(sum(requests), 0), coalesce(sum(unpriced), 0) FROM ("
-            " SELECT cost, requests, unpriced_requests AS unpriced FROM usage_cube"
-            f" WHERE organization_id = %(organization)s AND bucket >= %(first)s AND bucket < %(last)s{where}"
-            " UNION ALL"
-            " SELECT cost, requests, unpriced_requests FROM usage_posting"
-            " WHERE organization_id = %(organization)s AND ((at >= %(start)s AND at < %(first)s)"
-            f" OR (at >= %(last)s AND at < %(end)s)){where}) AS part",
-            parameters,
-        )
-        return ScopeSums(*(int(value) for value in cursor.fetchone()))
-
-
-def _hour_from(instant: datetime) -> datetime:
-    """The first whole hour that is not before the instant."""
-    floor = instant.replace(minute=0, second=0, microsecond=0)
-    return floor if floor == instant else floor + HOUR
 
 
 def stored_events(*, organization_id: int, keys: Sequence[tuple[datetime, str]]) -> set[tuple[datetime, str]]:

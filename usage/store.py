@@ -15,28 +15,32 @@ from usage.packing import PackedRows, PackedRowsDumper
 from usage.rollup import bucket_size
 from usage.sums import adding
 from usage.tables import INSERT_INCOMING, event_postings
+from usage.watched import NO_LABELS, NOTHING_WATCHED, Labels, Watched, labels_of
 
 
 class Owner(NamedTuple):
-    """Whose spend: a team and a key (0: none) in a quarter of an hour, which is as fine as any zone cuts its days."""
+    """Whose spend: a team and a key (0: none) in a quarter of an hour, which is as fine as any zone cuts its days, and
+    what of it is watched."""
 
     team_id: int
     virtual_key_id: int
     quarter: datetime
+    labels: Labels = NO_LABELS
 
 
 class Spent(NamedTuple):
-    """Cost in nano-USD."""
+    """Cost in nano-USD; tokens are input and output, each with all that belongs to it."""
 
-    cost: int
-    requests: int
-    unpriced_requests: int
+    cost: int = 0
+    requests: int = 0
+    unpriced_requests: int = 0
+    tokens: int = 0
 
     def plus(self, other: "Spent") -> "Spent":
         return Spent(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
 
-NOTHING = Spent(0, 0, 0)
+NOTHING = Spent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,9 @@ def make_partitions(instants: Iterable[datetime]) -> None:
         cursor.execute("SELECT usage_make_partition(month) FROM unnest(%s::date[]) AS month", [wanted])
 
 
-def events_store(*, organization_id: int, rows: PackedRows, cut: Cut, bounded: bool) -> dict[Owner, Spent]:
+def events_store(
+    *, organization_id: int, rows: PackedRows, cut: Cut, bounded: bool, watched: Watched = NOTHING_WATCHED
+) -> dict[Owner, Spent]:
     """Inserts the events and adds them to every sum; what each team and key spent by quarter of an hour.
 
     IntegrityError when an event is there already, which the claims of the inbox rule out. Late events are stored but
@@ -72,8 +78,8 @@ def events_store(*, organization_id: int, rows: PackedRows, cut: Cut, bounded: b
         cursor.adapters.register_dumper(PackedRows, PackedRowsDumper)
         cursor.execute(
             f"WITH stored AS ({INSERT_INCOMING} RETURNING *), posting AS ({event_postings('stored')}),"
-            f" {adding(bounded=bounded)}",
-            {"rows": rows, "organization": organization_id, **cut.parameters},
+            f" {adding(bounded=bounded, watched=watched)}",
+            {"rows": rows, "organization": organization_id, **cut.parameters, **watched.parameters},
         )
         return spent_by_owner(cursor.fetchall())
 
@@ -81,6 +87,6 @@ def events_store(*, organization_id: int, rows: PackedRows, cut: Cut, bounded: b
 def spent_by_owner(rows: Iterable[tuple[Any, ...]]) -> dict[Owner, Spent]:
     """The answer of `usage.sums.adding`."""
     return {
-        Owner(team_id, key_id, quarter): Spent(int(cost), int(requests), int(unpriced))
-        for team_id, key_id, quarter, cost, requests, unpriced in rows
+        Owner(team_id, key_id, quarter, labels_of(labels)): Spent(int(cost), requests, unpriced, tokens)
+        for team_id, key_id, quarter, cost, requests, unpriced, tokens, *labels in rows
     }

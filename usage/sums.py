@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from usage.dimensions import BOUNDED, COLUMNS, CUBE, DAILY_ONLY, OVERFLOW, TAG, TAG_PREFIX
 from usage.tables import DETAIL_COLUMNS, MEASURES, MONEY
+from usage.watched import LABEL_COLUMNS, NOTHING_WATCHED, Watched
 
 ORIGIN = "timestamptz '2000-01-01 00:00:00+00'"
 # Tokens of one batch fit a bigint, which is several times faster to add up again than numeric; money may not.
@@ -154,14 +155,28 @@ def _trace() -> str:
     )
 
 
-OWNERS = (
-    f"SELECT team_id, virtual_key_id, date_bin('15 minutes', at, {ORIGIN}), sum(cost), sum(requests),"
-    " sum(unpriced_requests) FROM posting GROUP BY 1, 2, 3"
+_OWNER = "team_id, virtual_key_id, quarter"
+_USED = (
+    "sum(cost) AS cost, sum(requests)::bigint AS requests, sum(unpriced_requests)::bigint AS unpriced_requests,"
+    " sum(input_tokens + output_tokens)::bigint AS tokens"
 )
 
 
-def adding(*, bounded: bool) -> str:
-    """The rest of a statement that has a `posting` CTE: adds it to every table of sums and returns what each team and
-    key used per quarter of an hour (team id, key id, quarter, cost, requests, unpriced requests)."""
+def owners(watched: Watched) -> str:
+    """SELECT of what each team and key used per quarter of an hour: team id, key id, quarter, cost, requests, unpriced
+    requests, tokens; where values are watched told apart by them, with their labels (`usage.watched`) behind."""
+    quarter = f"date_bin('15 minutes', at, {ORIGIN}) AS quarter"
+    if not watched:
+        return f"SELECT team_id, virtual_key_id, {quarter}, {_USED} FROM posting GROUP BY 1, 2, 3"
+    labels = ", ".join(LABEL_COLUMNS)
+    told = f"SELECT team_id, virtual_key_id, {quarter}, {watched.columns}, {_MEASURED} FROM posting"
+    return f"SELECT {_OWNER}, {_USED}, {labels} FROM ({told}) AS told GROUP BY {_OWNER}, {labels}"
+
+
+_MEASURED = "cost, requests, unpriced_requests, input_tokens, output_tokens"
+
+
+def adding(*, bounded: bool, watched: Watched = NOTHING_WATCHED) -> str:
+    """The rest of a statement that has a `posting` CTE: adds it to every table of sums and returns `owners`."""
     writes = ", ".join(f"into_{table.name} AS ({table.added()})" for table in TABLES)
-    return f"{steps(bounded=bounded)}, {writes} {OWNERS}"
+    return f"{steps(bounded=bounded)}, {writes} {owners(watched)}"

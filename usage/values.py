@@ -28,6 +28,21 @@ def admit(organization_id: int, values: set[Value]) -> bool:
     return len(added) < len(fresh)
 
 
+def values_since(organization_id: int, month: date, *, at_most: int) -> dict[str, list[str]]:
+    """Dimension → the values that were seen in or after the month, in order, at most so many of each."""
+    with server_cursor() as cursor:
+        cursor.execute(
+            "SELECT dimension, value FROM (SELECT DISTINCT dimension, value, dense_rank() OVER (PARTITION BY dimension"
+            " ORDER BY value) AS place FROM usage_value WHERE organization_id = %s AND month >= %s) AS found"
+            " WHERE place <= %s ORDER BY 1, 2",
+            [organization_id, month, at_most],
+        )
+        found: dict[str, list[str]] = defaultdict(list)
+        for dimension, value in cursor.fetchall():
+            found[dimension].append(value)
+        return dict(found)
+
+
 def _stored(organization_id: int, values: Iterable[Value]) -> set[Value]:
     dimensions, months, texts = zip(*values, strict=True)
     with server_cursor() as cursor:

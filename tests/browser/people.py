@@ -134,7 +134,7 @@ def set_budget(page: Page, org: str, name: str, usd: str, thresholds: str) -> No
     page.goto(f"/o/{org}/budgets")
     page.get_by_role("link", name=re.compile("Set the first budget|New budget")).first.click()
     page.get_by_label("Name").fill(name)
-    page.get_by_label("Limit in US dollars").fill(usd)
+    page.get_by_label("Limit", exact=True).fill(usd)
     page.get_by_label("Alert at these percentages").fill(thresholds)
     page.get_by_role("button", name="Set budget").click()
     expect(page.get_by_role("link", name=name).or_(page.get_by_role("heading", name=name)).first).to_be_visible()

@@ -155,7 +155,7 @@ def test_a_program_that_is_stuck_is_started_again(bench: Bench, monkeypatch: pyt
     bench.supervisor.keep_running(replace(bench.program("postgres", SLEEP), is_stuck=is_stuck))
     bench.wait_for(lambda: len(set(seen)) == 2)
     killed, restarted = bench.said("costhub")
-    assert killed == "postgres has been stuck for 0 s; killing it"
+    assert killed == "postgres was stuck for 0 s and is killed"
     assert restarted.startswith("postgres ended (SIGKILL)")
 
 
