@@ -1,6 +1,7 @@
 """Forms of channels: they only take text in; what is allowed is decided by `alerts.services`."""
 
 import re
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 
@@ -38,7 +39,7 @@ def _secret_field(label: str, help_text: str, *, required: bool = True) -> forms
 class ChannelForm(forms.Form):
     name = forms.CharField(max_length=100, help_text="How the channel is called in lists, e.g. Finance.")
 
-    field_order = ("name", "recipients", "url", "secret", "hourly_limit")
+    field_order: Iterable[str] | None = ("name", "recipients", "url", "secret", "hourly_limit")
 
     hourly_limit = forms.IntegerField(
         label="Messages per hour",

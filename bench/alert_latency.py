@@ -18,7 +18,8 @@ from alerts.services import channel_create
 from bench.processes import web, worker
 from bench.tenants import Tenant, make_tenant
 from bench.workload import bodies
-from budgets.services import Measure, budget_create
+from budgets.services import budget_create
+from budgets.terms import Measure
 from tenants.access import organization_scope
 from tenants.services import virtual_key_issue
 from tests.servers import SmtpServer

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alerts.limits import HOUR, Room, room_for
@@ -44,7 +44,7 @@ def test_the_room(due: int, recent: list[datetime], limit: int, waits: bool, roo
     assert room_for(due=due, recent=recent, limit=limit, now=NOW, digest_waits=waits) == room
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.tuples(st.integers(0, 240), st.integers(1, 40)), max_size=15),
     st.integers(1, 10),
