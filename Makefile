@@ -48,7 +48,7 @@ restore: setup ## An empty database from FILE=…
 	@$(PY) manage.py restore "$(FILE)"
 
 faults: setup ## The long form of the kill -9 tests
-	@$(BESIDE_SERVERS) -- $(PY) -m pytest tests/faults --long $(ARGS)
+	@$(BESIDE_SERVERS) -- $(PY) -m pytest tests/faults --long -s $(ARGS)
 
 setup: $(VENV)/.installed-dev ## The Python environment for working on CostHub
 

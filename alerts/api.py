@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from alerts.channels.webhook import new_secret
 from alerts.kinds import AlertKind
-from alerts.models import Alert, Channel, ChannelKind, Severity
+from alerts.models import Alert, AlertState, Channel, ChannelKind, Severity
 from alerts.positions import cursor_after, position_at
 from alerts.selectors import AlertFilter, alert_list, channel_list, with_attempts, with_deliveries
 from alerts.serializers import (
@@ -35,6 +35,7 @@ from alerts.services import (
     channel_update,
 )
 from common.api import page_limit, page_of, problems, query_parameters
+from common.ids import parse_id
 from common.problems import Fault, Problem
 from common.strict import StrictSerializer
 from tenants.api_base import TenantAPIView, object_of
@@ -45,6 +46,8 @@ LIST_PARAMETERS = [
     OpenApiParameter("severity", str, enum=Severity.values),
     OpenApiParameter("kind", str, enum=AlertKind.values),
     OpenApiParameter("acknowledged", str, enum=list(ACKNOWLEDGED)),
+    OpenApiParameter("state", str, enum=AlertState.values),
+    OpenApiParameter("rule", str, description="The id of a rule"),
     OpenApiParameter("limit", int, description="1 to 100"),
     OpenApiParameter("cursor", str, description="`next` of the page before"),
 ]
@@ -62,12 +65,16 @@ class AlertsView(TenantAPIView):
         responses={200: ALERT_PAGE, **problems()},
     )
     def get(self, request: Request) -> Response:
-        given = query_parameters(request, frozenset({"severity", "kind", "acknowledged", "limit", "cursor"}))
+        given = query_parameters(
+            request, frozenset({"severity", "kind", "acknowledged", "state", "rule", "limit", "cursor"})
+        )
         acknowledged = _choice(given, "acknowledged", list(ACKNOWLEDGED))
         narrowed = AlertFilter(
             severity=_choice(given, "severity", Severity.values),
             kind=_choice(given, "kind", AlertKind.values),
             acknowledged=None if acknowledged is None else ACKNOWLEDGED[acknowledged],
+            state=_choice(given, "state", AlertState.values),
+            rule_id=_rule_id(given),
         )
         limit = page_limit(given)
         found = alert_list(
@@ -242,6 +249,14 @@ def _choice(given: dict[str, str], name: str, allowed: list[str]) -> str | None:
             "validation-error", errors=(Fault(f"/{name}", "invalid", f"must be one of {', '.join(allowed)}"),)
         )
     return value
+
+
+def _rule_id(given: dict[str, str]) -> int | None:
+    """The rule asked for; one that does not exist has no alerts."""
+    rule = parse_id(given["rule"]) if "rule" in given else None
+    if "rule" in given and rule is None:
+        raise Problem("validation-error", errors=(Fault("/rule", "invalid", "must be the id of a rule"),))
+    return rule
 
 
 def _checked(serializer: StrictSerializer[Any]) -> dict[str, Any]:

@@ -50,7 +50,8 @@ class Job:
 
     organization_id: int
     delivery_id: int
-    channel: Channel
+    # None: it goes to one person by email.
+    channel: Channel | None
     raised_at: datetime
     attempts: int
     claimed_until: datetime
@@ -184,6 +185,8 @@ def _status_after(result: Result, retry_at: datetime | None) -> DeliveryStatus:
 
 def _note_on_channel(job: Job, result: Result, *, gave_up: bool, now: datetime) -> None:
     """Keeps the channel's last error; a channel that is dead goes off, and the other channels are told of trouble."""
+    if job.channel is None:
+        return
     error = result.warning if result.outcome is AttemptOutcome.DELIVERED else result.detail
     channel = Channel.objects.present().filter(organization_id=job.organization_id, id=job.channel.id).first()
     if channel is None:

@@ -30,18 +30,32 @@ LABELS = {
     "threshold": "Threshold",
     "percent": "Used",
     "spent": "Spent",
+    "usual": "Usual",
+    "times": "Times the usual",
     "limit": "Limit",
+    "forecast": "Forecast",
+    "runs_out_at": "Used up",
     "requests": "Requests",
     "unpriced_requests": "Unpriced requests",
     "period": "Period",
     "period_start": "From",
     "period_end": "Until",
+    "rule": "Rule",
     "channel": "Channel",
+    "increase": "Increase",
+    "limit_now": "Limit now",
+    "limit_then": "Limit then",
+    "until": "Lasts until",
+    "lasts": "Lasts",
+    "asked_by": "Asked by",
+    "decision": "Decision",
+    "decided_by": "Decided by",
     "reason": "Reason",
+    "note": "Note",
 }
-_MONEY = frozenset({"spent", "limit"})
+_MONEY = frozenset({"spent", "limit", "usual", "forecast", "increase", "limit_now", "limit_then"})
 _PERCENT = frozenset({"threshold", "percent"})
-_MOMENTS = frozenset({"period_start", "period_end"})
+_MOMENTS = frozenset({"period_start", "period_end", "runs_out_at", "until"})
 # Facts that say how to read or where to go rather than something to read.
 _UNSPOKEN = frozenset({"link", "timezone"})
 

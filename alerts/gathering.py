@@ -11,6 +11,7 @@ from datetime import datetime
 from django.db import connection
 from django.db.models import Q, QuerySet
 
+from alerts.followups import INCIDENT_KINDS
 from alerts.kinds import AlertKind
 from alerts.limits import HOUR, room_for
 from alerts.models import (
@@ -48,7 +49,8 @@ def gather(organization_id: int, now: datetime) -> None:
         due_deliveries(organization_id, now)
         .filter(action=Action.FIRE, reached=[], channel__enabled=True)
         .exclude(alert__severity=Severity.CRITICAL)
-        .exclude(alert__kind__in=(AlertKind.CHANNEL_TEST, AlertKind.DIGEST))
+        .exclude(alert__kind__in=(AlertKind.CHANNEL_TEST, AlertKind.RULE_TEST, AlertKind.DIGEST))
+        .exclude(alert__kind=AlertKind.RECOVERY, channel__kind__in=INCIDENT_KINDS)
     )
     by_channel: dict[int, list[int]] = defaultdict(list)
     for channel_id, delivery_id in ordinary.order_by("next_attempt_at", "id").values_list("channel_id", "id"):
@@ -81,14 +83,16 @@ def _waiting_digest(channel: Channel) -> Delivery | None:
 
 
 def _recent(channel: Channel, now: datetime) -> list[datetime]:
-    own = Delivery.objects.filter(organization_id=channel.organization_id, channel=channel)
-    sent = own.filter(status=DeliveryStatus.SENT, sent_at__gt=now - HOUR).order_by("-sent_at")
-    # A digest that is tried again is as good as gone.
-    on_their_way = own.filter(
-        Q(status=DeliveryStatus.SENDING, claimed_until__gt=now)
-        | Q(status=DeliveryStatus.PENDING, attempts__gt=0, alert__kind=AlertKind.DIGEST)
-    ).count()
-    return [moment for moment in sent.values_list("sent_at", flat=True) if moment] + [now] * on_their_way
+    """When the messages of the last hour went; in one query, so that none is counted on its way and as sent."""
+    counting = Delivery.objects.filter(
+        Q(status=DeliveryStatus.SENT, sent_at__gt=now - HOUR)
+        | Q(status=DeliveryStatus.SENDING, claimed_until__gt=now)
+        # A digest that is tried again is as good as gone.
+        | Q(status=DeliveryStatus.PENDING, attempts__gt=0, alert__kind=AlertKind.DIGEST),
+        organization_id=channel.organization_id,
+        channel=channel,
+    )
+    return [sent_at or now for sent_at in counting.values_list("sent_at", flat=True)]
 
 
 def _new_digest(channel: Channel, at: datetime, now: datetime) -> Delivery:

@@ -24,12 +24,24 @@ def message_of_delivery(organization: Organization, delivery: Delivery) -> Messa
     reference = f"delivery-{delivery.id}"
     if delivery.alert.kind == AlertKind.DIGEST:
         return digest_message(organization, delivery.alert, gathered_in(delivery), reference=reference)
-    return message_of(organization, delivery.alert, reference=reference, action=Action(delivery.action))
+    return message_of(
+        organization, delivery.alert, reference=reference, action=Action(delivery.action),
+        in_person=delivery.channel_id is None, link=delivery.link,
+    )  # fmt: skip
 
 
-def message_of(organization: Organization, alert: Alert, *, reference: str, action: Action = Action.FIRE) -> Message:
+def message_of(
+    organization: Organization,
+    alert: Alert,
+    *,
+    reference: str,
+    action: Action = Action.FIRE,
+    in_person: bool = False,
+    link: str = "",
+) -> Message:
+    """`link`: a path for one person only; else that of the facts. What follows an alert is about its incident."""
     alert_url = _alert_url(organization, alert)
-    link = link_of(alert.facts)
+    path = link or link_of(alert.facts)
     return Message(
         reference=reference,
         organization=one_line(organization.name),
@@ -37,14 +49,15 @@ def message_of(organization: Organization, alert: Alert, *, reference: str, acti
         severity=alert.severity,
         title=alert.title,
         lines=tuple(lines_of(alert.facts)),
-        url=settings.BASE_URL + link if link else alert_url,
+        url=settings.BASE_URL + path if path else alert_url,
         alert_url=alert_url,
-        incident=f"alert-{alert.id}",
-        thread=_thread(alert, link),
-        action=action,
+        incident=f"alert-{alert.about_id or alert.id}",
+        thread=_thread(alert, link_of(alert.facts)),
+        action=Action.RESOLVE if alert.kind == AlertKind.RECOVERY else action,
         kind_name=alert.kind,
         facts=alert.facts,
         fired_at=alert.created_at,
+        in_person=in_person,
     )
 
 

@@ -6,10 +6,13 @@ from django.db.models import Q
 from django.utils.timezone import now as utc_now
 
 from alerts.kinds import AlertKind
+from alerts.machine import Phase
+from alerts.rule_kinds import KINDS, KindSpec, RuleKind, ScopeType
 from common.models import TenantModel, tenant_key
 from tenants.models import User
 
 DETAIL_LENGTH = 200
+SUBJECT_LENGTH = 300
 
 
 class ChannelKind(models.TextChoices):
@@ -197,6 +200,87 @@ class ReviewMail(TenantModel):
         ]
 
 
+class AlertRuleQuerySet(models.QuerySet["AlertRule"]):
+    def present(self) -> "AlertRuleQuerySet":
+        return self.filter(deleted_at__isnull=True)
+
+
+class AlertRule(TenantModel):
+    """What to watch and whom to tell. A deleted rule keeps its name for the history of its alerts."""
+
+    kind = models.CharField(max_length=40, choices=RuleKind.choices)
+    name = models.CharField(max_length=100)
+    scope_type = models.CharField(max_length=20, choices=ScopeType.choices)
+    # The id of a budget, team or key, or the value of a label. Empty: each of them.
+    scope_value = models.CharField(max_length=200, blank=True)
+    tag_name = models.CharField(max_length=40, blank=True)
+    # As in `alerts.rule_kinds`: every parameter of the kind, as people write it.
+    parameters = models.JSONField(default=dict, blank=True)
+    # Empty for thresholds of budgets alone: critical from 100 percent, else a warning.
+    severity = models.CharField(max_length=10, choices=Severity.choices, blank=True)
+    enabled = models.BooleanField(default=True)
+    # Until then its alerts are written down and nobody is told.
+    muted_until = models.DateTimeField(null=True, blank=True)
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=254, blank=True)
+    evaluated_at = models.DateTimeField(null=True, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    objects = AlertRuleQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "name"],
+                condition=Q(deleted_at__isnull=True),
+                name="rule_name_unique_in_organization",
+            ),
+            models.CheckConstraint(condition=Q(kind__in=RuleKind.values), name="rule_kind_known"),
+            models.CheckConstraint(condition=Q(scope_type__in=ScopeType.values), name="rule_scope_known"),
+            models.CheckConstraint(
+                condition=Q(severity__in=Severity.values) | Q(severity="", kind=RuleKind.BUDGET_THRESHOLD),
+                name="rule_severity_known",
+            ),
+            models.CheckConstraint(
+                condition=(Q(scope_type="tag") & ~Q(tag_name="")) | (~Q(scope_type="tag") & Q(tag_name="")),
+                name="rule_tag_named_for_tags_only",
+            ),
+            models.CheckConstraint(
+                condition=~Q(scope_type="organization") | Q(scope_value=""), name="rule_of_all_has_no_value"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def spec(self) -> KindSpec:
+        return KINDS[RuleKind(self.kind)]
+
+    def named_channels(self) -> "models.QuerySet[RuleChannel]":
+        return RuleChannel.objects.filter(organization_id=self.organization_id, rule_id=self.id)
+
+
+class RuleChannel(TenantModel):
+    """A channel that a rule tells; a rule without any tells all that are on."""
+
+    rule = tenant_key("alerts.AlertRule")
+    channel = tenant_key("alerts.Channel")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "rule", "channel"], name="rule_names_a_channel_once")
+        ]
+
+
+class AlertState(models.TextChoices):
+    FIRING = "firing", "Firing"
+    SNOOZED = "snoozed", "Snoozed"
+    ACKNOWLEDGED = "acknowledged", "Acknowledged"
+    RECOVERED = "recovered", "Recovered"
+
+
 class Alert(TenantModel):
     """Something that fired, once per dedup key."""
 
@@ -211,6 +295,14 @@ class Alert(TenantModel):
     acknowledged_at = models.DateTimeField(null=True)
     # Text, as in the audit trail: it outlives the account or the token it names.
     acknowledged_by = models.CharField(max_length=254, blank=True)
+    rule = tenant_key("alerts.AlertRule", null=True)
+    # What the rule found it at, e.g. "team:17".
+    subject = models.CharField(max_length=SUBJECT_LENGTH, blank=True, db_default="")
+    recovered_at = models.DateTimeField(null=True)
+    # Until then nobody is told more; what still fires after that is told again.
+    snoozed_until = models.DateTimeField(null=True)
+    # Set for a notice that follows an alert (it recovered, it still fires) rather than being one.
+    about = tenant_key("alerts.Alert", null=True)
 
     class Meta:
         constraints = [
@@ -227,12 +319,75 @@ class Alert(TenantModel):
         known = dict(AlertKind.choices)
         return known.get(self.kind, self.kind.replace("_", " ").capitalize())
 
+    @property
+    def state(self) -> AlertState:
+        """Snoozed is what would be firing; whose end has come and was not worked off yet counts as it was."""
+        if self.recovered_at is not None:
+            return AlertState.RECOVERED
+        if self.acknowledged_at is not None:
+            return AlertState.ACKNOWLEDGED
+        return AlertState.FIRING if self.snoozed_until is None else AlertState.SNOOZED
 
-class Delivery(TenantModel):
-    """The duty to tell one channel of one alert: made with the alert, done by `alerts.deliver`."""
+
+class AlertEventKind(models.TextChoices):
+    FIRED = "fired", "Fired"
+    FIRED_AGAIN = "fired_again", "Fired again"
+    ACKNOWLEDGED = "acknowledged", "Acknowledged"
+    SNOOZED = "snoozed", "Snoozed"
+    REMINDED = "reminded", "Told again after a snooze"
+    RECOVERED = "recovered", "Recovered"
+    ENDED = "ended", "Ended"
+
+
+class AlertEvent(TenantModel):
+    """What became of an alert: when, by whom, and at what value. Only ever appended."""
 
     alert = tenant_key("alerts.Alert")
-    channel = tenant_key("alerts.Channel")
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=20, choices=AlertEventKind.choices)
+    # Empty: CostHub itself.
+    by = models.CharField(max_length=254, blank=True)
+    note = models.CharField(max_length=DETAIL_LENGTH, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(kind__in=AlertEventKind.values), name="alert_event_kind_known")
+        ]
+        indexes = [models.Index(fields=["organization", "alert", "at"], name="alert_event_of_alert")]
+
+
+class RuleStanding(TenantModel):
+    """Where one subject of a rule stands, as `alerts.machine.Standing` has it, between two readings."""
+
+    rule = tenant_key("alerts.AlertRule")
+    subject = models.CharField(max_length=SUBJECT_LENGTH)
+    phase = models.CharField(max_length=20, choices=[(phase.value, phase.value) for phase in Phase])
+    period = models.CharField(max_length=100, blank=True)
+    turning_since = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField(null=True)
+    # The alert of the period that it is in, once one was raised.
+    alert = tenant_key("alerts.Alert", null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "rule", "subject"], name="standing_once_per_rule_and_subject"
+            ),
+            models.CheckConstraint(
+                condition=Q(phase__in=[phase.value for phase in Phase]), name="standing_phase_known"
+            ),
+        ]
+
+
+class Delivery(TenantModel):
+    """The duty to tell one channel, or one person by email, of one alert: made with it, done by `alerts.deliver`."""
+
+    alert = tenant_key("alerts.Alert")
+    channel = tenant_key("alerts.Channel", null=True)
+    # Whom the alert asks in person, and the path that this one's button leads to. The path may let its holder act, so
+    # it is on no page and in no answer.
+    recipient = models.EmailField(max_length=254, blank=True, default="")
+    link = models.CharField(max_length=500, blank=True, default="")
     action = models.CharField(max_length=11, choices=Action.choices, default=Action.FIRE)
     # The delivery whose message tells of this one too; set when it is gathered.
     digest = tenant_key("alerts.Delivery", null=True)
@@ -254,6 +409,16 @@ class Delivery(TenantModel):
             models.CheckConstraint(
                 condition=Q(status="gathered", digest__isnull=False) | (~Q(status="gathered") & Q(digest__isnull=True)),
                 name="delivery_gathered_names_its_digest",
+            ),
+            models.UniqueConstraint(
+                fields=["organization", "alert", "recipient"],
+                condition=~Q(recipient=""),
+                name="delivery_once_per_alert_and_person",
+            ),
+            models.CheckConstraint(
+                condition=Q(channel__isnull=False, recipient="", link="")
+                | (Q(channel__isnull=True) & ~Q(recipient="")),
+                name="delivery_to_a_channel_or_a_person",
             ),
             models.CheckConstraint(condition=Q(status__in=DeliveryStatus.values), name="delivery_status_known"),
             models.CheckConstraint(

@@ -5,11 +5,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db.models import Q
+from django.db.models import Count, Q
 
 from alerts.gathering import gathered_in
 from alerts.kinds import AlertKind
-from alerts.models import Alert, Attempt, Channel, Delivery, DeliveryStatus
+from alerts.models import (
+    Alert,
+    AlertEvent,
+    AlertEventKind,
+    AlertRule,
+    AlertState,
+    Attempt,
+    Channel,
+    Delivery,
+    DeliveryStatus,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +29,17 @@ class AlertFilter:
     severity: str | None = None
     kind: str | None = None
     acknowledged: bool | None = None
+    state: str | None = None
+    rule_id: int | None = None
 
+
+# As `Alert.state` has it.
+IN_STATE = {
+    AlertState.RECOVERED: Q(recovered_at__isnull=False),
+    AlertState.ACKNOWLEDGED: Q(recovered_at__isnull=True, acknowledged_at__isnull=False),
+    AlertState.SNOOZED: Q(recovered_at__isnull=True, acknowledged_at__isnull=True, snoozed_until__isnull=False),
+    AlertState.FIRING: Q(recovered_at__isnull=True, acknowledged_at__isnull=True, snoozed_until__isnull=True),
+}
 
 # Where a page of the list ends: the time and id of its last alert.
 Position = tuple[datetime, int]
@@ -45,13 +65,16 @@ class DeliveryHistory:
 
 @dataclass(frozen=True, slots=True)
 class AlertHistory:
+    """An alert with its deliveries, and what became of it where that was asked for."""
+
     alert: Alert
     deliveries: list[DeliveryHistory]
+    events: list[AlertEvent] = field(default_factory=list)
 
 
 def alert_list(*, organization_id: int, narrowed: AlertFilter, after: Position | None, limit: int) -> list[Alert]:
     """Alerts, newest first, from right after a position on; at most `limit`. Digests only when asked for."""
-    alerts = Alert.objects.filter(organization_id=organization_id)
+    alerts = Alert.objects.filter(organization_id=organization_id, about__isnull=True)
     if narrowed.kind is None:
         alerts = alerts.exclude(kind=AlertKind.DIGEST)
     if narrowed.severity is not None:
@@ -60,6 +83,10 @@ def alert_list(*, organization_id: int, narrowed: AlertFilter, after: Position |
         alerts = alerts.filter(kind=narrowed.kind)
     if narrowed.acknowledged is not None:
         alerts = alerts.filter(acknowledged_at__isnull=not narrowed.acknowledged)
+    if narrowed.state is not None:
+        alerts = alerts.filter(IN_STATE[AlertState(narrowed.state)])
+    if narrowed.rule_id is not None:
+        alerts = alerts.filter(rule_id=narrowed.rule_id)
     if after is not None:
         at, alert_id = after
         alerts = alerts.filter(Q(created_at__lt=at) | Q(created_at=at, id__lt=alert_id))
@@ -67,8 +94,33 @@ def alert_list(*, organization_id: int, narrowed: AlertFilter, after: Position |
 
 
 def open_alert_count(*, organization_id: int) -> int:
-    """Alerts nobody has acknowledged."""
-    return Alert.objects.filter(organization_id=organization_id, acknowledged_at__isnull=True).count()
+    """Alerts that fire and that nobody has acknowledged or put off."""
+    firing = Alert.objects.filter(IN_STATE[AlertState.FIRING], organization_id=organization_id)
+    return firing.filter(about__isnull=True).count()
+
+
+def events_of(alert: Alert) -> list[AlertEvent]:
+    """What became of an alert, oldest first, from its firing on."""
+    fired = AlertEvent(alert=alert, at=alert.created_at, kind=AlertEventKind.FIRED)
+    events = AlertEvent.objects.filter(organization_id=alert.organization_id, alert=alert)
+    return [fired, *events.order_by("at", "id")]
+
+
+def notices_of(alert: Alert) -> list[Alert]:
+    """What was told after the alert itself: that it recovered, or that it still fires."""
+    return list(Alert.objects.filter(organization_id=alert.organization_id, about=alert).order_by("created_at", "id"))
+
+
+def rule_list(*, organization_id: int) -> list[AlertRule]:
+    return list(AlertRule.objects.present().filter(organization_id=organization_id).order_by("name", "id"))
+
+
+def firing_by_rule(*, organization_id: int) -> dict[int, int]:
+    """Rule id → how many of its alerts fire, acknowledged or not."""
+    alerts = Alert.objects.filter(
+        organization_id=organization_id, rule__isnull=False, about__isnull=True, recovered_at__isnull=True
+    ).exclude(kind=AlertKind.RULE_TEST)
+    return dict(alerts.values("rule_id").annotate(firing=Count("id")).values_list("rule_id", "firing"))
 
 
 def with_deliveries(alerts: Sequence[Alert]) -> list[AlertHistory]:
@@ -82,8 +134,9 @@ def with_deliveries(alerts: Sequence[Alert]) -> list[AlertHistory]:
 
 
 def with_attempts(alert: Alert) -> AlertHistory:
-    """The alert with its deliveries and every attempt at them."""
+    """The alert with its deliveries, every attempt at them, and what became of it."""
     (history,) = with_deliveries([alert])
+    history.events.extend(events_of(alert))
     by_delivery = {each.delivery.id: each.attempts for each in history.deliveries}
     attempts = Attempt.objects.filter(organization_id=alert.organization_id, delivery_id__in=by_delivery)
     for attempt in attempts.order_by("at", "id"):

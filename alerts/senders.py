@@ -17,11 +17,13 @@ from common.secrets import UnsealError
 
 def sender_of(delivery: Delivery, now: datetime) -> Send:
     channel = delivery.channel
-    if not channel.enabled:
+    if channel is not None and not channel.enabled:
         return refuse("The channel is switched off.")
     # A worker that died with its claim makes no attempt to count; age ends that too.
     if delivery.attempts > 1 and is_too_old(raised_at=delivery.alert.created_at, now=now):
         return refuse("Given up: the alert is a day old.")
+    if channel is None:
+        return email([delivery.recipient], delivery.reached)
     if channel.kind == ChannelKind.EMAIL:
         wanted = mails_wanted(channel)
         return email(wanted, delivery.reached, wanted)

@@ -7,7 +7,16 @@ from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
 from alerts.addresses import RECIPIENTS_LIMIT
-from alerts.models import SETTABLE_KINDS, Action, AttemptOutcome, ChannelKind, DeliveryStatus, Severity
+from alerts.models import (
+    SETTABLE_KINDS,
+    Action,
+    AlertEventKind,
+    AlertState,
+    AttemptOutcome,
+    ChannelKind,
+    DeliveryStatus,
+    Severity,
+)
 from alerts.selectors import AlertHistory, DeliveryHistory
 from alerts.services import HOURLY_LIMITS, LONGEST_OVERLAP
 from common.outbound import MAX_URL_LENGTH
@@ -28,7 +37,10 @@ class AttemptSerializer(serializers.Serializer[Any]):
 
 class DeliverySerializer(serializers.Serializer[DeliveryHistory]):
     id = serializers.CharField(source="delivery.id")
-    channel = ChannelNameSerializer(source="delivery.channel")
+    channel = ChannelNameSerializer(source="delivery.channel", allow_null=True)
+    recipient = serializers.CharField(
+        source="delivery.recipient", allow_blank=True, help_text="Who is told in person, where it is no channel."
+    )
     action = serializers.ChoiceField(Action.choices, source="delivery.action")
     status = serializers.ChoiceField(DeliveryStatus.choices, source="delivery.status")
     digest_alert_id = serializers.CharField(
@@ -48,6 +60,11 @@ class AlertSerializer(serializers.Serializer[AlertHistory]):
         source="alert.facts", help_text="Names as text, amounts as decimal strings, moments as RFC 3339."
     )
     created_at = serializers.DateTimeField(source="alert.created_at")
+    state = serializers.ChoiceField(AlertState.choices, source="alert.state")
+    rule = serializers.CharField(source="alert.rule_id", allow_null=True, help_text="The id of the rule it is of.")
+    subject = serializers.CharField(source="alert.subject", help_text='What the rule found it at, e.g. "team:17".')
+    recovered_at = serializers.DateTimeField(source="alert.recovered_at", allow_null=True)
+    snoozed_until = serializers.DateTimeField(source="alert.snoozed_until", allow_null=True)
     acknowledged_at = serializers.DateTimeField(source="alert.acknowledged_at", allow_null=True)
     acknowledged_by = serializers.CharField(source="alert.acknowledged_by", allow_blank=True)
     deliveries = DeliverySerializer(many=True)
@@ -57,8 +74,16 @@ class DeliveryHistorySerializer(DeliverySerializer):
     attempts = AttemptSerializer(many=True)
 
 
+class AlertEventSerializer(serializers.Serializer[Any]):
+    at = serializers.DateTimeField()
+    kind = serializers.ChoiceField(AlertEventKind.choices)
+    by = serializers.CharField(allow_blank=True, help_text="Empty: CostHub itself.")
+    note = serializers.CharField(allow_blank=True)
+
+
 class AlertHistorySerializer(AlertSerializer):
     deliveries = DeliveryHistorySerializer(many=True)
+    events = AlertEventSerializer(many=True)
 
 
 ALERT_PAGE = inline_serializer(

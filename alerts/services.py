@@ -1,7 +1,8 @@
 """Writes to alerts and channels. Each runs inside `organization_scope`, in its caller's transaction."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from django.core.exceptions import ValidationError
@@ -14,18 +15,24 @@ from alerts.kinds import AlertKind
 from alerts.models import (
     DETAIL_LENGTH,
     OPEN_STATUSES,
+    SUBJECT_LENGTH,
     Action,
     Alert,
+    AlertEventKind,
+    AlertRule,
     Channel,
     ChannelKind,
     Delivery,
     DeliveryStatus,
     Severity,
 )
+from alerts.standing import alert_noted, channels_told, governing_rule, noted_as_acknowledged
 from alerts.waking import wake_after_commit
+from common.display import moment
 from common.ids import new_id
+from common.problems import Problem
 from tenants.models import AccessToken, Organization, User
-from tenants.services import audit_record
+from tenants.services import actor_name, audit_record
 
 CHANNELS_LIMIT = 50
 # Messages in an hour: what a person reads, and what a program takes.
@@ -33,20 +40,60 @@ HOURLY_LIMIT, PROGRAMS_HOURLY_LIMIT = 20, 600
 HOURLY_LIMITS = range(1, 1_001)
 LONGEST_OVERLAP = timedelta(days=7)
 TEST_INTERVAL = timedelta(seconds=30)
+SNOOZE_LIMIT = timedelta(days=30)
 TITLE_LENGTH = DEDUP_KEY_LENGTH = 200
 
 Actor = User | AccessToken | None
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody whom an alert is for, beside the channels. `link`: a path only they get; else that of the facts."""
+
+    email: str
+    link: str = ""
+
+
 def alert_raise(
-    *, organization_id: int, kind: str, dedup_key: str, severity: str, title: str, facts: GivenFacts, now: datetime
+    *,
+    organization_id: int,
+    kind: str,
+    dedup_key: str,
+    severity: str,
+    title: str,
+    facts: GivenFacts,
+    now: datetime,
+    subject: str = "",
+    people: Iterable[Person] = (),
 ) -> Alert | None:
-    """The alert with a pending delivery for every channel that listens; None when this dedup key had fired before."""
-    channels = Channel.objects.listening().filter(organization_id=organization_id)
-    return _raise(organization_id, channels, kind, dedup_key, severity, title, facts, now)
+    """The alert with a pending delivery for every channel that listens and each of the people, by email; None when
+    this dedup key had fired before.
+
+    A rule of the organization about this kind and subject (such as "budget:17") decides otherwise where there is one:
+    whether it fires at all, how severe it is and who is told.
+    """
+    rule = governing_rule(organization_id, kind, subject)
+    if rule is not None and not rule.enabled:
+        return None
+    alert = alert_write(
+        organization_id, channels_told(organization_id, rule, now), kind, dedup_key,
+        rule.severity or severity if rule else severity, title, facts, now, rule=rule, subject=subject,
+    )  # fmt: skip
+    if alert is not None:
+        Delivery.objects.bulk_create(
+            Delivery(
+                organization_id=organization_id,
+                alert=alert,
+                recipient=person.email,
+                link=person.link,
+                next_attempt_at=now,
+            )
+            for person in people
+        )
+    return alert
 
 
-def _raise(
+def alert_write(
     organization_id: int,
     channels: Iterable[Channel],
     kind: str,
@@ -55,16 +102,24 @@ def _raise(
     title: str,
     facts: GivenFacts,
     now: datetime,
+    *,
+    rule: AlertRule | None = None,
+    subject: str = "",
+    about: Alert | None = None,
 ) -> Alert | None:
+    """An alert, or with `about` a notice that follows one, and its deliveries to just these channels."""
     alert = Alert(
         id=new_id(),
         organization_id=organization_id,
         kind=kind,
         severity=Severity(severity),
-        dedup_key=_bounded(dedup_key),
+        dedup_key=bounded(dedup_key),
         title=one_line(title)[:TITLE_LENGTH],
         facts=facts_checked(facts),
         created_at=now,
+        rule=rule,
+        subject=subject[:SUBJECT_LENGTH],
+        about=about,
     )
     Alert.objects.bulk_create([alert], ignore_conflicts=True)
     if not Alert.objects.filter(organization_id=organization_id, id=alert.id).exists():
@@ -77,7 +132,7 @@ def _raise(
     return alert
 
 
-def _bounded(dedup_key: str) -> str:
+def bounded(dedup_key: str) -> str:
     """The key, or for one that is too long (names come from users) its beginning and a digest of all of it."""
     if len(dedup_key) <= DEDUP_KEY_LENGTH:
         return dedup_key
@@ -86,18 +141,37 @@ def _bounded(dedup_key: str) -> str:
 
 def alert_acknowledge(*, alert: Alert, actor: User | AccessToken, now: datetime) -> bool:
     """Marks the alert as seen, once; False when somebody had done so before."""
-    name = actor.email if isinstance(actor, User) else actor.hint
+    name = actor_name(actor)
     taken = Alert.objects.filter(
         organization_id=alert.organization_id, id=alert.id, acknowledged_at__isnull=True
     ).update(acknowledged_at=now, acknowledged_by=name)
     if taken:
         alert.acknowledged_at, alert.acknowledged_by = now, name
+        noted_as_acknowledged(alert, by=name, now=now)
         audit_record(
             organization_id=alert.organization_id, actor=actor, action="alert.acknowledged", target=alert, now=now,
             alert=alert.title,
         )  # fmt: skip
         follow_up(alert=alert, action=Action.ACKNOWLEDGE, now=now)
     return bool(taken)
+
+
+def alert_snooze(*, alert: Alert, until: datetime, actor: User | AccessToken, now: datetime) -> None:
+    """Nobody is told more until then; what still fires is told again. Problem 409 for what fires no more."""
+    if not now < until <= now + SNOOZE_LIMIT:
+        raise ValidationError({"until": f"Choose a moment within the next {SNOOZE_LIMIT.days} days."})
+    open_ = Alert.objects.filter(
+        organization_id=alert.organization_id, id=alert.id, acknowledged_at__isnull=True, recovered_at__isnull=True
+    )
+    if not open_.update(snoozed_until=until):
+        raise Problem("conflict", "It was acknowledged or has recovered: nobody is told more of it.")
+    alert.snoozed_until = until
+    note = f"Until {moment(until.astimezone(UTC))}"
+    alert_noted(alert, AlertEventKind.SNOOZED, now, by=actor_name(actor), note=note)
+    audit_record(
+        organization_id=alert.organization_id, actor=actor, action="alert.snoozed", target=alert, now=now,
+        alert=alert.title, until=until.isoformat(),
+    )  # fmt: skip
 
 
 def channel_create(
@@ -217,7 +291,7 @@ def channel_test(*, channel: Channel, actor: Actor, now: datetime) -> Alert | No
     if not channel.enabled:
         return None
     slot = int(now.timestamp() // TEST_INTERVAL.total_seconds())
-    alert = _raise(
+    alert = alert_write(
         channel.organization_id,
         [channel],
         AlertKind.CHANNEL_TEST,
@@ -237,7 +311,9 @@ def channel_trouble_report(*, channel: Channel, dedup_key: str, title: str, reas
     listening = Channel.objects.listening().filter(organization_id=channel.organization_id).exclude(id=channel.id)
     others = [*listening, _owners_channel(channel.organization_id, now)]
     facts = {"channel": channel.name, "reason": reason}
-    _raise(channel.organization_id, others, AlertKind.CHANNEL_PROBLEM, dedup_key, Severity.WARNING, title, facts, now)
+    alert_write(
+        channel.organization_id, others, AlertKind.CHANNEL_PROBLEM, dedup_key, Severity.WARNING, title, facts, now
+    )
 
 
 def _owners_channel(organization_id: int, now: datetime) -> Channel:

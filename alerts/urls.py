@@ -1,11 +1,12 @@
 from django.urls import path
 
-from alerts import channel_views, mail_views, views
+from alerts import channel_views, incident_views, mail_views, views
 
 urlpatterns = [
     path("o/<slug:org_slug>/alerts", views.alerts, name="alerts"),
     path("o/<slug:org_slug>/alerts/<int:alert_id>", views.alert, name="alert"),
     path("o/<slug:org_slug>/alerts/<int:alert_id>/acknowledge", views.acknowledge, name="alert_acknowledge"),
+    path("o/<slug:org_slug>/alerts/<int:alert_id>/snooze", incident_views.snooze, name="alert_snooze"),
     path("o/<slug:org_slug>/alerts/channels", channel_views.channels, name="channels"),
     path("o/<slug:org_slug>/alerts/channels/new/<str:kind>", channel_views.create, name="channel_create"),
     path("o/<slug:org_slug>/alerts/channels/<int:channel_id>", channel_views.edit, name="channel_edit"),

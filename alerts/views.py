@@ -11,8 +11,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from alerts.facts import Line, lines_of, link_of
+from alerts.incident_views import SNOOZES
 from alerts.kinds import AlertKind
-from alerts.models import OPEN_STATUSES, Alert, Severity
+from alerts.models import OPEN_STATUSES, Alert, AlertState, Severity
 from alerts.positions import cursor_after, position_at
 from alerts.selectors import (
     AlertFilter,
@@ -20,6 +21,7 @@ from alerts.selectors import (
     channel_list,
     delivery_summary,
     gathered_alerts,
+    notices_of,
     with_attempts,
     with_deliveries,
 )
@@ -38,7 +40,7 @@ STATUS_TONES = {
     "failed": "bad",
     "blocked": "bad",
 }
-STATES = {"open": False, "acknowledged": True}
+STATE_TONES = {"firing": "bad", "snoozed": "warn", "acknowledged": "info", "recovered": "good"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,14 @@ class Row:
     lines: list[Line]
     delivery: str
     delivery_tone: str
+    state_tone: str
 
 
 @require_safe
 @organization_page()
 def alerts(request: HttpRequest, access: Access) -> HttpResponse:
     chosen = _chosen(request)
-    narrowed = AlertFilter(chosen.get("severity"), chosen.get("kind"), STATES.get(chosen.get("state", "")))
+    narrowed = AlertFilter(chosen.get("severity"), chosen.get("kind"), state=chosen.get("state"))
     cursor = request.GET.get("cursor", "")
     found = alert_list(
         organization_id=access.organization.id, narrowed=narrowed, after=_position(cursor), limit=PAGE_SIZE + 1
@@ -95,6 +98,10 @@ def alert(request: HttpRequest, access: Access, alert_id: int) -> HttpResponse:
         "link": link_of(found.facts),
         "history": history,
         "gathered": gathered_alerts(told) if found.kind == AlertKind.DIGEST else [],
+        "events": told.events,
+        "notices": notices_of(found),
+        "state_tone": STATE_TONES[found.state],
+        "snoozes": SNOOZES,
         "waiting": any(each.delivery.status in OPEN_STATUSES for each, _ in history),
         "may_edit": access.may(Permission.EDIT_CHANNELS),
     }
@@ -124,6 +131,7 @@ def _rows(found: list[Alert]) -> list[Row]:
             SEVERITY_TONES[Severity(history.alert.severity)],
             lines_of(history.alert.facts),
             *delivery_summary(history),
+            STATE_TONES[history.alert.state],
         )
         for history in with_deliveries(found)
     ]
@@ -131,7 +139,7 @@ def _rows(found: list[Alert]) -> list[Row]:
 
 def _chosen(request: HttpRequest) -> dict[str, str]:
     """The filters of the URL that are known; anything else is as good as not given."""
-    known = {"severity": Severity.values, "kind": AlertKind.values, "state": list(STATES)}
+    known = {"severity": Severity.values, "kind": AlertKind.values, "state": AlertState.values}
     given = {name: request.GET.get(name, "") for name in known}
     return {name: value for name, value in given.items() if value in known[name]}
 
@@ -146,7 +154,7 @@ def _position(cursor: str) -> Any:
 def _filters(chosen: dict[str, str]) -> list[dict[str, Any]]:
     choices = {
         "severity": ("Severity", Severity.choices),
-        "state": ("State", [(state, state.capitalize()) for state in STATES]),
+        "state": ("State", AlertState.choices),
         "kind": ("Kind", AlertKind.choices),
     }
     return [

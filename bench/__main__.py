@@ -13,9 +13,9 @@ django.setup()
 
 from django.core.management import call_command  # noqa: E402
 
-from bench import alert_latency, memory, scale, throughput  # noqa: E402
+from bench import alert_latency, alert_truth, memory, scale, throughput  # noqa: E402
 
-PARTS = ("throughput", "memory", "scale", "alert-latency")
+PARTS = ("alerts", "throughput", "memory", "scale", "alert-latency")
 
 
 def main() -> None:
@@ -27,6 +27,11 @@ def main() -> None:
     parts = given.parts or PARTS
     if not set(parts) <= set(PARTS):
         parser.error(f"the parts are {', '.join(PARTS)}")
+    if "alerts" in parts:
+        alert_truth.measure()
+    if parts == ["alerts"]:
+        # It needs no database.
+        return
     call_command("migrate", database="owner", verbosity=0)
     call_command("load_prices", verbosity=0)
     print(f"{os.cpu_count()} cores; fsync and synchronous_commit on", flush=True)

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 from django.db import connection
 
-from budgets.services import Measure, budget_create
+from budgets.services import budget_create
+from budgets.terms import Measure
 from tenants.access import organization_scope
 from tenants.models import Organization, Team, User, VirtualKey
 from tenants.services import access_token_issue, organization_create, virtual_key_issue

@@ -12,6 +12,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from budgets.limits import limits_now
 from budgets.models import Budget, Enforcement, Scope, Unit, WhenUnavailable
 from budgets.selectors import BudgetState, states_of, with_overcommits
 from budgets.serializers import (
@@ -24,6 +25,7 @@ from budgets.serializers import (
 from budgets.services import budget_archive, budget_create, budget_update
 from budgets.terms import TERM_FIELDS, ActionTerm, Measure, Terms, terms_of
 from budgets.thresholds import Mark
+from budgets.trial import budget_drafted, budget_redrafted
 from common.api import decode_cursor, encode_cursor, page_limit, page_of, problems, query_parameters
 from common.ids import parse_id
 from common.problems import Fault, Problem, invalid
@@ -74,7 +76,7 @@ class BudgetsView(TenantAPIView):
     )
     def post(self, request: Request) -> Response:
         query_parameters(request, frozenset())
-        serializer = BudgetCreateSerializer(data=request.data)
+        serializer = BudgetCreateSerializer(data=request.data, context={"unit": _unit(request.data)})
         serializer.is_valid(raise_exception=True)
         given = serializer.validated_data
         organization, now = self.organization(), timezone.now()
@@ -206,6 +208,12 @@ def _stale_problem(budget: Budget, now: datetime) -> Problem:
     )
 
 
+def _unit(body: Any) -> str:
+    """The unit that a body names; one that is not known is refused with the rest of it."""
+    unit = body.get("unit") if isinstance(body, dict) else None
+    return str(unit) if unit in list(Unit.values) else Unit.COST
+
+
 def _measure(given: dict[str, Any], organization: Organization) -> Measure:
     scope, period = given["scope"], given["period"]
     return Measure(
@@ -227,7 +235,7 @@ def _team(scope: dict[str, Any], organization: Organization) -> Team | None:
     """The team to limit, or to look within."""
     if "team" not in scope:
         return _named(Team, Scope.TEAM, scope, organization)  # type: ignore[no-any-return]
-    found = Team.objects.filter(organization=organization, id=parse_id(scope["team"])).first()
+    found = Team.objects.filter(organization=organization, id=parse_id(scope["team"]) or 0).first()
     if found is None:
         raise invalid(Fault("/scope/team", "unknown_reference", "is not a team of this organization"))
     return found
@@ -269,3 +277,30 @@ def _terms(given: dict[str, Any], before: Terms) -> Terms:
         forecast_thresholds=_of_mark(given, Mark.FORECAST, before.forecast_thresholds),
         **changed,
     )
+
+
+def draft_of(given: dict[str, Any], organization: Organization, now: datetime) -> tuple[Budget, Sequence[ActionTerm]]:
+    """The budget that a body describes, and its actions, without saving it."""
+    terms = _terms(given, Terms())
+    budget = budget_drafted(
+        organization=organization,
+        measure=_measure(given, organization),
+        limit=given["limit"],
+        thresholds=_percentages(given, DEFAULT_THRESHOLDS),
+        terms=terms,
+        now=now,
+    )
+    return budget, terms.actions
+
+
+def redraft_of(budget: Budget, given: dict[str, Any], now: datetime) -> tuple[Budget, Sequence[ActionTerm]]:
+    """The budget with the changes of a body, and its actions, without saving them."""
+    terms = _terms(given, terms_of(budget))
+    changed = budget_redrafted(
+        budget=budget,
+        limit=given.get("limit") or limits_now([budget], now)[budget.id],
+        thresholds=_percentages(given, budget.thresholds),
+        terms=terms,
+        now=now,
+    )
+    return changed, terms.actions

@@ -14,7 +14,7 @@ from budgets.terms import DAYS, Measure, Terms
 from common.ids import parse_id
 from common.periods import WEEKDAYS
 from tenants.models import Organization, Team, VirtualKey
-from tenants.selectors import TeamNode
+from tenants.selectors import TeamNode, team_tree
 from tenants.zones import zone_choices
 
 INDENT = "\u2003"
@@ -48,7 +48,7 @@ class BudgetCreateForm(BudgetForm):
         label="Days of a rolling window", min_value=DAYS[0], max_value=DAYS[1], required=False
     )
     fiscal_year_start_month = forms.TypedChoiceField(
-        choices=_MONTHS, coerce=int, empty_value=1, required=False, label="Fiscal year begins in",
+        choices=_MONTHS, coerce=int, required=False, label="Fiscal year begins in",
         help_text="For quarters and years.",
     )  # fmt: skip
     week_start = forms.ChoiceField(
@@ -96,16 +96,16 @@ class BudgetCreateForm(BudgetForm):
             period=given["period"],
             timezone=given["timezone"],
             week_start=given["week_start"],
-            fiscal_year_start_month=given["fiscal_year_start_month"],
+            fiscal_year_start_month=given["fiscal_year_start_month"] or 1,
             rolling_days=given["rolling_days"] if given["period"] == "rolling" else None,
         )
 
     def _team(self, identifier: str) -> Team | None:
         """The team of a choice that was offered; None for no choice."""
-        return Team.objects.get(organization=self.organization, id=parse_id(identifier)) if identifier else None
+        return Team.objects.get(organization=self.organization, id=parse_id(identifier) or 0) if identifier else None
 
     def _key(self, identifier: str) -> VirtualKey:
-        return VirtualKey.objects.get(organization=self.organization, id=parse_id(identifier))
+        return VirtualKey.objects.get(organization=self.organization, id=parse_id(identifier) or 0)
 
 
 def scope_choices(organization: Organization, teams: Sequence[TeamNode], keys: Sequence[VirtualKey]) -> list[Any]:
@@ -116,3 +116,11 @@ def scope_choices(organization: Organization, teams: Sequence[TeamNode], keys: S
         ("Teams", [(f"{Scope.TEAM}:{node.team.id}", INDENT * node.depth + node.team.name) for node in teams]),
         ("Keys", [(f"{Scope.VIRTUAL_KEY}:{key.id}", f"{key.name} ({key.team.name})") for key in keys]),
     ]
+
+
+def create_form(organization: Organization, data: Any = None, **options: Any) -> BudgetCreateForm:
+    """The form with everything there is to choose from."""
+    teams = team_tree(organization)
+    keys = VirtualKey.objects.filter(organization=organization, revoked_at__isnull=True)
+    choices = scope_choices(organization, teams, list(keys.select_related("team").order_by("name", "id")))
+    return BudgetCreateForm(data, organization=organization, choices=choices, teams=teams, **options)

@@ -20,6 +20,8 @@ from budgets.windows import ROLLING, TOTAL
 from common.periods import Period
 
 _MICROSECOND = timedelta(microseconds=1)
+# What an entry of the ledger says has fired, and under which limit.
+Noted = tuple[Fired, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ def marks_of(budget: Budget) -> Marks:
 def crossings(budgets: Applying, entries: Sequence[Entry], now: datetime) -> list[Crossing]:
     """The thresholds that what was just booked has crossed."""
     speaking = {entry.budget_id for entry in entries if marks_of(budgets.by_id[entry.budget_id]) != Marks()}
-    history = limits_of([budgets.by_id[budget_id] for budget_id in speaking])
+    since = min((entry.slot.start for entry in entries), default=now)
+    history = limits_of([budgets.by_id[budget_id] for budget_id in speaking], now, since=since)
     found, rolling = [], defaultdict(list)
     for entry in entries:
         budget = budgets.by_id[entry.budget_id]
@@ -76,15 +79,15 @@ def _of_entry(budget: Budget, limits: Sequence[BudgetLimit], entry: Entry, now: 
     if entry.fired_limit not in (None, limit):
         # The limit changed by the clock: what is not reached any more may fire again.
         fired = rearmed(fired, _reached(budget, used - added, limit, entry.slot, now))
-    return _told(budget, entry.slot, used, limit, fired, entry.fired, now)
+    return _told(budget, entry.slot, used, limit, fired, (entry.fired, entry.fired_limit), now)
 
 
 def _told(
-    budget: Budget, period: Period, used: int, limit: int, fired: Fired, noted: Fired, now: datetime
+    budget: Budget, period: Period, used: int, limit: int, fired: Fired, noted: Noted, now: datetime
 ) -> list[Crossing]:
     """Judges a calendar window and notes what has fired. `noted`: what the entry says now."""
     after, report = judge(fired, _reached(budget, used, limit, period, now), used=used, limit=limit)
-    if after != noted:
+    if (after, _noted_limit(after, limit)) != noted:
         note_fired(budget, period, after, limit)
     return _crossings(budget, period, report, used, limit, now)
 
@@ -125,8 +128,12 @@ def note_fired(budget: Budget, period: Period, fired: Fired, limit: int) -> None
         fired=fired.percent,
         fired_amount=fired.amount,
         fired_forecast=fired.forecast,
-        fired_limit=None if fired == Fired() else limit,
+        fired_limit=_noted_limit(fired, limit),
     )
+
+
+def _noted_limit(fired: Fired, limit: int) -> int | None:
+    return None if fired == Fired() else limit
 
 
 def note_reached(budget: Budget, now: datetime) -> None:
@@ -141,7 +148,7 @@ def note_reached(budget: Budget, now: datetime) -> None:
 def changed_crossings(before: Budget, budget: Budget, limit_before: int, now: datetime) -> list[Crossing]:
     """What a change of the limit or of the thresholds has put past a threshold. What is not reached any more is armed
     again. `before` is the budget as it was, `limit_before` the limit that was in force."""
-    limit = limit_at(budget, limits_of([budget])[budget.id], now)
+    limit = limit_at(budget, limits_of([budget], now)[budget.id], now)
     if budget.period == ROLLING:
         window = window_of(budget).at(now)
         used = used_in([budget], {budget.id: window})[budget.id].of(budget.unit)
@@ -151,10 +158,9 @@ def changed_crossings(before: Budget, budget: Budget, limit_before: int, now: da
     found = []
     for entry in _calendar_entries(budget, now, period_start__lte=now):
         period, used = Period(entry.period_start, entry.period_end), _used(budget, entry)
-        noted = Fired(entry.fired, entry.fired_amount, entry.fired_forecast)
-        found += _told(
-            budget, period, used, limit, rearmed(noted, _reached(budget, used, limit, period, now)), noted, now
-        )
+        fired = Fired(entry.fired, entry.fired_amount, entry.fired_forecast)
+        still = rearmed(fired, _reached(budget, used, limit, period, now))
+        found += _told(budget, period, used, limit, still, (fired, entry.fired_limit), now)
     return found
 
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from functools import reduce
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -82,6 +83,7 @@ class InUnitField(serializers.Field[Any, Any, str | None, Any]):
         return to_text(value.budget.unit, reduce(getattr, self.path, value))
 
 
+@extend_schema_field(OpenApiTypes.INT64)
 class WholeField(serializers.Field[int, Any, int, Any]):
     """A JSON integer, and neither "5" nor 5.0 nor true."""
 

@@ -1,6 +1,7 @@
 """Pages that make, change and archive budgets."""
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -11,18 +12,17 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from budgets.create_form import BudgetCreateForm, scope_choices
+from budgets.create_form import BudgetCreateForm, create_form
 from budgets.forms import BudgetForm
 from budgets.history import known_names
 from budgets.limits import base_at, limits_of
 from budgets.models import Budget
 from budgets.services import budget_archive, budget_create, budget_update
 from budgets.terms import terms_of
+from budgets.trial_views import tried_create, tried_edit, wants_trial
 from common.problems import Problem
 from tenants.access import Access, organization_page
-from tenants.models import VirtualKey
 from tenants.roles import Permission
-from tenants.selectors import team_tree
 
 form_page = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -30,7 +30,9 @@ form_page = require_http_methods(["GET", "HEAD", "POST"])
 @form_page
 @organization_page(Permission.EDIT_BUDGETS)
 def create(request: HttpRequest, access: Access) -> HttpResponse:
-    form = _create_form(request, access)
+    form, page = _create_form(request, access), partial(_create_page, request, access)
+    if wants_trial(request):
+        return tried_create(request, form, page)
     if form.is_valid():
         try:
             budget = budget_create(
@@ -48,8 +50,13 @@ def create(request: HttpRequest, access: Access) -> HttpResponse:
         else:
             messages.success(request, f"{budget.name} counts from the start of its period.")
             return _to(access, budget)
-    status = 422 if form.errors else 200
-    context = {"nav": "budgets", "form": form, "known": known_names(access.organization.id, timezone.now())}
+    return page(form, status=422 if form.errors else 200)
+
+
+def _create_page(
+    request: HttpRequest, access: Access, form: BudgetCreateForm, *, status: int, **context: Any
+) -> HttpResponse:  # fmt: skip
+    context |= {"nav": "budgets", "form": form, "known": known_names(access.organization.id, timezone.now())}
     return render(request, "budgets/budget_create.html", context, status=status)
 
 
@@ -59,6 +66,8 @@ def edit(request: HttpRequest, access: Access, budget_id: int) -> HttpResponse:
     """The version of the form must be that of the budget: 412 shows what somebody else made of it meanwhile."""
     budget, now = _in_force(access, budget_id), timezone.now()
     form = _edit_form(budget, now, request.POST if request.method == "POST" else None)
+    if wants_trial(request):
+        return tried_edit(request, form, budget, partial(_edit_page, request, budget))
     if form.is_valid():
         try:
             budget_update(
@@ -100,13 +109,10 @@ def _edit_form(budget: Budget, now: datetime, data: Any = None) -> BudgetForm:
 
 
 def _create_form(request: HttpRequest, access: Access) -> BudgetCreateForm:
-    organization, teams = access.organization, team_tree(access.organization)
-    keys = VirtualKey.objects.filter(organization=organization, revoked_at__isnull=True)
-    choices = scope_choices(organization, teams, list(keys.select_related("team").order_by("name", "id")))
     if request.method == "POST":
-        return BudgetCreateForm(request.POST, organization=organization, choices=choices, teams=teams)
+        return create_form(access.organization, request.POST)
     wanted = {name: request.GET[name] for name in ("scope", "value", "tag_name", "within") if name in request.GET}
-    return BudgetCreateForm(organization=organization, choices=choices, teams=teams, initial=wanted)
+    return create_form(access.organization, initial=wanted)
 
 
 def _stale(request: HttpRequest, access: Access, budget_id: int, form: BudgetForm, problem: Problem) -> HttpResponse:

@@ -120,7 +120,7 @@ class BudgetForm(ServiceForm):
     def __init__(self, data: Any = None, *, unit: str = "", terms: Terms | None = None, **options: Any) -> None:
         super().__init__(data, **options)
         self.before = terms or Terms()
-        self.unit = unit
+        self.measured_in = unit
         self.rows = min(MAX_ACTIONS, len(self.before.actions) + 2)
         for number in range(self.rows):
             self.fields |= _action_fields(number)
@@ -146,7 +146,7 @@ class BudgetForm(ServiceForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        unit = self.unit or cleaned.get("unit") or Unit.COST
+        unit = self.measured_in or cleaned.get("unit") or Unit.COST
         for name in ("limit", "rollover"):
             if cleaned.get(name):
                 self._convert(name, lambda text: from_person(unit, text))
@@ -201,15 +201,18 @@ def _parts(text: str) -> list[str]:
 
 def _action_fields(number: int) -> dict[str, forms.Field]:
     """From which part on, what, and for throttling to how much per minute."""
-    rate = {"min_value": 1, "max_value": MAX_RATE, "required": False}
     return {
         f"action{number}_at": forms.IntegerField(
             min_value=1, max_value=MAX_THRESHOLD, required=False, label="From percent"
         ),
         f"action{number}_do": choice_field([("", "Nothing"), *Action.choices], label="Do"),
-        f"action{number}_requests": forms.IntegerField(label="Requests per minute", **rate),
-        f"action{number}_tokens": forms.IntegerField(label="Tokens per minute", **rate),
+        f"action{number}_requests": _rate("Requests per minute"),
+        f"action{number}_tokens": _rate("Tokens per minute"),
     }
+
+
+def _rate(label: str) -> forms.IntegerField:
+    return forms.IntegerField(min_value=1, max_value=MAX_RATE, required=False, label=label)
 
 
 def written(budget: Budget, limit: int, terms: Terms) -> dict[str, Any]:

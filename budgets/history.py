@@ -43,12 +43,10 @@ class PastPeriod:
 
 def past_periods(budget: Budget, *, before: datetime, limit: int) -> list[PastPeriod]:
     """The ledger of the slots that ended by then, latest first."""
-    entries = LedgerEntry.objects.filter(organization_id=budget.organization_id, budget=budget, period_end__lte=before)
-    limits = limits_of([budget])[budget.id]
-    return [
-        _past(budget, limits, entry, Period(entry.period_start, entry.period_end), before)
-        for entry in entries.order_by("-period_start")[:limit]
-    ]
+    found = LedgerEntry.objects.filter(organization_id=budget.organization_id, budget=budget, period_end__lte=before)
+    entries = list(found.order_by("-period_start")[:limit])
+    limits = limits_of([budget], before, since=entries[-1].period_start if entries else None)[budget.id]
+    return [_past(budget, limits, entry, Period(entry.period_start, entry.period_end), before) for entry in entries]
 
 
 def _past(

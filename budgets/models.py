@@ -1,5 +1,6 @@
 """Budgets, the limits they had, what happens at parts of them, and their ledger."""
 
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.fields import ArrayField
@@ -7,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.timezone import now as utc_now
 
+from budgets.reservations import models as _reservations  # noqa: F401 - Django looks for models here
 from common.models import TenantModel, tenant_key
 from common.periods import WEEKDAYS
 from tenants.models import Organization, Team, VirtualKey
@@ -263,6 +265,10 @@ class LedgerEntry(TenantModel):
     tokens = models.BigIntegerField(default=0, db_default=0)
     requests = models.BigIntegerField(default=0)
     unpriced_requests = models.BigIntegerField(default=0)
+    # Charged for abandoned authorizations until their usage comes in, in the budget's unit; not part of the sums above.
+    provisional = models.BigIntegerField(default=0, db_default=0)
+    # Drawn anew at every change, by a trigger: a later state of an entry has a greater number.
+    version = models.BigIntegerField(default=0, db_default=0, editable=False)
     # The highest of each kind of thresholds that has fired in this period; 0: none. A rolling window is not one entry:
     # what it has fired follows from the sums before and after.
     fired = models.PositiveSmallIntegerField(default=0)
@@ -276,5 +282,94 @@ class LedgerEntry(TenantModel):
         constraints = [
             models.UniqueConstraint(
                 fields=["organization", "budget", "period_start"], name="ledger_one_entry_per_budget_and_period"
+            ),
+        ]
+
+
+class RequestState(models.TextChoices):
+    PENDING = "pending", "Waiting"
+    APPROVED = "approved", "Approved"
+    DENIED = "denied", "Denied"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+    # Nobody decided in time. Written down when the next request takes its place; until then `expires_at` says it.
+    EXPIRED = "expired", "Expired"
+
+
+class IncreaseRequest(TenantModel):
+    """Somebody asks for more than a budget allows. Decided once, by `budgets.approvals`."""
+
+    budget = tenant_key("budgets.Budget")
+    # By how much, in the budget's unit, and until when; null: for good.
+    amount = models.BigIntegerField()
+    until = models.DateTimeField(null=True, blank=True)
+    reason = models.CharField(max_length=500)
+    # The member who asks; null: a virtual key or an access token does.
+    user = models.ForeignKey("tenants.User", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    # "user", "key" or "token" and its id, and the same as text that outlives it, as in the audit trail.
+    asker = models.CharField(max_length=40)
+    asked_by = models.CharField(max_length=254)
+    asked_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    state = models.CharField(max_length=10, choices=RequestState.choices, default=RequestState.PENDING)
+    decided_by = models.CharField(max_length=254, blank=True)
+    # As what they decided: a role, or "token".
+    decided_as = models.CharField(max_length=10, blank=True)
+    decided_at = models.DateTimeField(null=True, blank=True)
+    note = models.CharField(max_length=500, blank=True)
+    version = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "budget", "asker"],
+                condition=Q(state="pending"),
+                name="increase_request_one_open_per_budget_and_asker",
+            ),
+            models.CheckConstraint(
+                condition=Q(amount__gt=0, amount__lte=MAX_LIMIT), name="increase_request_amount_positive"
+            ),
+            models.CheckConstraint(
+                condition=Q(until__isnull=True) | Q(until__gt=F("asked_at")), name="increase_request_lasts"
+            ),
+            models.CheckConstraint(condition=Q(state__in=RequestState.values), name="increase_request_state_known"),
+            models.CheckConstraint(
+                condition=(Q(state__in=("approved", "denied"), decided_at__isnull=False) & ~Q(decided_by=""))
+                | (~Q(state__in=("approved", "denied")) & Q(decided_at__isnull=True, decided_by="")),
+                name="increase_request_decided_by_somebody",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["organization", "-asked_at"], name="increase_request_newest_first"),
+            models.Index(fields=["organization", "budget", "-asked_at"], name="increase_request_of_budget"),
+        ]
+
+    def state_at(self, now: datetime) -> RequestState:
+        """As it is to be read: a request that waited too long has expired."""
+        state = RequestState(self.state)
+        return RequestState.EXPIRED if state is RequestState.PENDING and self.expires_at <= now else state
+
+
+class ApprovalPolicy(TenantModel):
+    """How much managers of a team may approve on its budgets, together in 30 days; an organization without one, or
+    with neither amount: nothing."""
+
+    # nano-USD, for budgets in cost; or percent of the limit, for every unit.
+    manager_amount = models.BigIntegerField(null=True, blank=True)
+    manager_percent = models.PositiveSmallIntegerField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization"], name="approval_policy_one_per_organization"),
+            models.CheckConstraint(
+                condition=Q(manager_amount__isnull=True) | Q(manager_percent__isnull=True),
+                name="approval_policy_amount_or_percent",
+            ),
+            models.CheckConstraint(
+                condition=Q(manager_amount__isnull=True) | Q(manager_amount__gt=0, manager_amount__lte=MAX_LIMIT),
+                name="approval_policy_amount_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(manager_percent__isnull=True) | Q(manager_percent__gte=1, manager_percent__lte=100),
+                name="approval_policy_percent_in_range",
             ),
         ]

@@ -26,6 +26,7 @@ def budget_crossed(*, crossing: Crossing, organization: Organization, now: datet
     budget = crossing.budget
     alert_raise(
         organization_id=organization.id,
+        subject=f"budget:{budget.id}",
         kind="budget_threshold",
         dedup_key=_key(crossing, now),
         severity="critical" if crossing.mark is not Mark.FORECAST and crossing.used >= crossing.limit else "warning",

@@ -112,7 +112,7 @@ def budget_states(organization_id: int, now: datetime) -> list[BudgetState]:
 def states_of(budgets: Iterable[Budget], now: datetime) -> list[BudgetState]:
     """Where these budgets stand, in their order. Four queries beside theirs; load them `with_scope`."""
     budgets = list(budgets)
-    history = limits_of(budgets)
+    history = limits_of(budgets, now)
     windows = {budget.id: window_of(budget).at(now) for budget in budgets}
     sums = used_in(budgets, windows)
     fired, actions = _fired(budgets, windows), actions_of(budgets)

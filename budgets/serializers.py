@@ -127,19 +127,16 @@ class BudgetTermsSerializer(StrictSerializer[Any]):
     thresholds = serializers.ListField(
         child=ThresholdField(), max_length=MAX_THRESHOLDS, validators=[_different], required=False
     )
-    actions = ActionWriteSerializer(many=True, required=False, max_length=MAX_ACTIONS)
+    actions = serializers.ListField(child=ActionWriteSerializer(), required=False, max_length=MAX_ACTIONS)
     paused_until = StrictDateTimeField(required=False, allow_null=True)
 
 
 class BudgetCreateSerializer(BudgetTermsSerializer):
+    """Takes the unit that amounts are written in, in its context."""
+
     scope = ScopeWriteSerializer()
     unit = OneOf(Unit.values, required=False)
     period = PeriodWriteSerializer()
-
-    def to_internal_value(self, data: Any) -> Any:
-        unit = data.get("unit") if isinstance(data, dict) else None
-        self.context["unit"] = unit if unit in list(Unit.values) else Unit.COST
-        return super().to_internal_value(data)
 
 
 class BudgetChangeSerializer(BudgetTermsSerializer):
@@ -170,14 +167,14 @@ class ScopeSerializer(serializers.Serializer[Any]):
     type = serializers.ChoiceField(Scope.choices, source="budget.scope_type")
     id = serializers.SerializerMethodField(help_text="null for what callers name")
     name = serializers.CharField(source="scope", help_text="in words")
-    value = serializers.SerializerMethodField()
+    value = serializers.SerializerMethodField(method_name="named")
     tag_name = serializers.SerializerMethodField()
     team = serializers.SerializerMethodField(help_text="the team to look within; null: everywhere")
 
     def get_id(self, state: BudgetState) -> str | None:
         return None if state.budget.value else str(state.budget.scope.id)
 
-    def get_value(self, state: BudgetState) -> str | None:
+    def named(self, state: BudgetState) -> str | None:
         return state.budget.value or None
 
     def get_tag_name(self, state: BudgetState) -> str | None:
@@ -230,16 +227,16 @@ class BudgetSerializer(serializers.Serializer[BudgetState]):
     id = serializers.CharField(source="budget.id")
     name = serializers.CharField(source="budget.name")
     scope = ScopeSerializer(source="*")
-    unit = serializers.ChoiceField(Unit.choices, source="budget.unit")
+    unit = serializers.ChoiceField(Unit.values, source="budget.unit")
     limit = InUnitField("base", help_text="as it is set now")
     limits_ahead = serializers.SerializerMethodField(help_text="what it will be set to, and from when on")
     period = PeriodSerializer(source="budget")
-    enforcement = serializers.ChoiceField(Enforcement.choices, source="budget.enforcement")
+    enforcement = serializers.ChoiceField(Enforcement.values, source="budget.enforcement")
     shadow = serializers.BooleanField(source="budget.shadow")
-    when_unavailable = serializers.ChoiceField(WhenUnavailable.choices, source="budget.when_unavailable")
+    when_unavailable = serializers.ChoiceField(WhenUnavailable.values, source="budget.when_unavailable")
     grace_seconds = serializers.IntegerField(source="budget.grace_seconds")
-    unpriced = serializers.ChoiceField(UnpricedPolicy.choices, source="budget.unpriced")
-    abandoned = serializers.ChoiceField(AbandonedPolicy.choices, source="budget.abandoned")
+    unpriced = serializers.ChoiceField(UnpricedPolicy.values, source="budget.unpriced")
+    abandoned = serializers.ChoiceField(AbandonedPolicy.values, source="budget.abandoned")
     rollover = serializers.SerializerMethodField()
     overcommit = serializers.BooleanField(source="budget.overcommit")
     overcommitted_by = InUnitField(
@@ -320,5 +317,8 @@ ME = inline_serializer(
             {"day": MePeriodSerializer(), "month": MePeriodSerializer(), "total": MeSpendSerializer()},
         ),
         "budgets": BudgetSerializer(many=True),
+        "may_raise": inline_serializer(
+            "MePerson", {"email": serializers.CharField(), "role": serializers.CharField()}, many=True
+        ),
     },
 )

@@ -119,8 +119,7 @@ def budget_update(
         written.save(force_insert=True)
     if list(terms.actions) != list(terms_before.actions):
         _write_actions(budget, terms)
-    for crossing in changed_crossings(before, budget, in_force, now):
-        budget_crossed(crossing=crossing, organization=organization, now=now)
+    limit_moved(before=before, budget=budget, limit_before=in_force, organization=organization, now=now)
     audit_record(
         organization_id=organization.id, actor=actor, action="budget.updated", target=budget, now=now,
         name=budget.name, limit_before=spoken_exact(budget.unit, base_at(budget, history, now)),
@@ -128,6 +127,15 @@ def budget_update(
         **_changed_terms(terms_before, terms),
     )  # fmt: skip
     return budget
+
+
+def limit_moved(
+    *, before: Budget, budget: Budget, limit_before: int, organization: Organization, now: datetime
+) -> None:
+    """Tells of every threshold that a change of the limit has put the window past; what is no longer reached may fire
+    again. `limit_before` is what was in force."""
+    for crossing in changed_crossings(before, budget, limit_before, now):
+        budget_crossed(crossing=crossing, organization=organization, now=now)
 
 
 def unchanged(budget: Budget, version: int) -> Budget:

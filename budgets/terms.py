@@ -6,7 +6,7 @@ Amounts are in the budget's unit. What is refused is a ValidationError under the
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -34,6 +34,7 @@ MAX_THRESHOLD = 100
 MAX_FORECAST = 1000
 MAX_ACTIONS = 10
 MAX_RATE = 10**9
+LONGEST_PAUSE = timedelta(days=90)
 MAX_GRACE_SECONDS = 86_400
 DAYS = (2, 366)
 _TAG_NAME = re.compile(r"[a-z0-9_]{1,40}")
@@ -166,8 +167,8 @@ def terms_checked(terms: Terms, *, period: str, now: datetime, before: Terms | N
     if not 0 <= terms.grace_seconds <= MAX_GRACE_SECONDS:
         raise ValidationError({"grace_seconds": f"From 0 to {MAX_GRACE_SECONDS} seconds."})
     changed = before is None or before.paused_until != terms.paused_until
-    if changed and terms.paused_until is not None and terms.paused_until <= now:
-        raise ValidationError({"paused_until": "A pause ends in the future."})
+    if changed and terms.paused_until is not None and not now < terms.paused_until <= now + LONGEST_PAUSE:
+        raise ValidationError({"paused_until": f"A pause ends in the future, within {LONGEST_PAUSE.days} days."})
     _check_actions(terms.actions)
     columns = {name: getattr(terms, name) for name in TERM_FIELDS}
     return columns | {

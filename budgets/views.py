@@ -14,6 +14,8 @@ from django.views.decorators.http import require_safe
 
 from alerts.models import Alert
 from budgets.amounts import short
+from budgets.approvals.panel import panel
+from budgets.approvals.selectors import open_requests
 from budgets.burnup import burn_up, running_total
 from budgets.history import PastPeriod, alerts_of_period, drawn_period, limit_history, past_periods, period_course
 from budgets.labels import action_label, mode_label, per, period_label, time_left, window_label
@@ -116,6 +118,7 @@ def budgets(request: HttpRequest, access: Access) -> HttpResponse:
         "filters": _filters(chosen),
         "clear_url": request.path if chosen else "",
         "may_edit": access.may(Permission.EDIT_BUDGETS),
+        "requests_open": open_requests(access.organization.id, now).count(),
     }
     return render(request, "budgets/budgets.html", context)
 
@@ -145,6 +148,7 @@ def budget(request: HttpRequest, access: Access, budget_id: int) -> HttpResponse
         "past": _past(found, now),
         "people": people_who_may_change(access.organization.id),
         "may_edit": access.may(Permission.EDIT_BUDGETS) and found.archived_at is None,
+        **panel(found, now),
         **_course(state, now),
     }
     return render(request, "budgets/budget.html", context)

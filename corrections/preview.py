@@ -80,7 +80,8 @@ def preview_end(run: RepriceRun, now: datetime) -> None:
     """Notes the budgets that would flip, against the ledger as it stands; the caller saves the run."""
     found = Budget.objects.in_force().filter(organization_id=run.organization_id, id__in=map(int, run.by_budget))
     budgets = list(found.order_by("name", "id"))
-    history = limits_of(budgets)
+    starts = [datetime.fromisoformat(start) for sums in run.by_budget.values() for start in sums]
+    history = limits_of(budgets, now, since=min(starts, default=now))
     run.flips = [_flip_as_json(flip) for budget in budgets for flip in _flips(run, budget, history[budget.id], now)]
 
 

@@ -9,6 +9,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from alerts.rules import default_rules_create
 from alerts.services import default_channel_create
 from tenants.access import LAST_ORGANIZATION, Access, memberships_of, organization_page, organization_scope
 from tenants.forms import NewOrganizationForm, OrganizationForm
@@ -55,6 +56,7 @@ def _begin(owner: User, name: str, zone: str) -> Organization:
         organization = organization_create(name=name, owner=owner, timezone=zone, now=now)
         with organization_scope(organization.id):
             default_channel_create(organization=organization, owner=owner, now=now)
+            default_rules_create(organization=organization, now=now)
     return organization
 
 

@@ -58,6 +58,7 @@ INSTALLED_APPS = [
     "reconciliation",
     "analytics",
     "corrections",
+    "watch",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -209,6 +210,7 @@ CELERY_BEAT_SCHEDULER = "costhub.beat:SteadyScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 2
 CELERY_BEAT_SCHEDULE = {
     "settle-usage": {"task": "ingest.settle", "schedule": 2.0, "options": {"expires": 10}},
+    "evaluate-rules": {"task": "watch.evaluate", "schedule": 60.0, "options": {"expires": 50}},
     "run-imports": {"task": "ingest.run_imports", "schedule": 5.0, "options": {"expires": 30}},
     "send-reviews": {"task": "analytics.send_reviews", "schedule": 300.0, "options": {"expires": 240}},
     "deliver-alerts": {"task": "alerts.deliver", "schedule": 5.0, "options": {"expires": 30}},
@@ -328,7 +330,7 @@ SPECTACULAR_SETTINGS = {
         "RuleKindEnum": ["percent", "fixed", "custom"],
         "CommitmentKindEnum": ["committed_use", "provisioned"],
         "CredentialStateEnum": "tenants.models.CredentialState",
-        "BudgetPeriodEnum": [kind.value for kind in PeriodKind],
+        "BudgetPeriodEnum": [*(kind.value for kind in PeriodKind), "rolling", "total"],
     },
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

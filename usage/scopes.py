@@ -26,7 +26,7 @@ class UsageScope:
 
     def condition(self) -> tuple[str, dict[str, Any]]:
         """What its postings have in common, as SQL that goes on after another condition, and the parameters of it."""
-        where, parameters = "", {}
+        where, parameters = "", dict[str, Any]()
         if self.team_id is not None:
             where += " AND team_id = ANY(%(teams)s::bigint[])"
             parameters["teams"] = sorted(subtree_ids(team_parents(self.organization_id), [self.team_id]))

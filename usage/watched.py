@@ -4,6 +4,7 @@ Usage is settled by team, key and quarter of an hour. Callers make up customers,
 a budget is set on is told apart, so that a batch still adds up to a few rows.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -46,13 +47,14 @@ class Watched:
     @property
     def columns(self) -> str:
         """SQL of the labels of a posting, in the order of `Labels`."""
-        told = (
-            f"CASE WHEN {COLUMNS[name]} = ANY(%(watched_{name})s::text[]) THEN {COLUMNS[name]} ELSE '' END AS {name}"
-            if self.values.get(name)
-            else f"'' AS {name}"
-            for name in WATCHABLE
-        )
+        told = (f"{self._told(name)} AS watched_{name}" for name in WATCHABLE)
         return f"{', '.join(told)}, {_TAGS if self.tags else _NO_TAGS} AS watched_tags"
+
+    def _told(self, name: str) -> str:
+        if not self.values.get(name):
+            return "''"
+        column = COLUMNS[name]
+        return f"CASE WHEN {column} = ANY(%(watched_{name})s::text[]) THEN {column} ELSE '' END"
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -66,7 +68,7 @@ class Watched:
 
 
 NOTHING_WATCHED = Watched({})
-LABEL_COLUMNS = (*WATCHABLE, "watched_tags")
+LABEL_COLUMNS = (*(f"watched_{name}" for name in WATCHABLE), "watched_tags")
 
 _NO_TAGS = "'{}'::jsonb"
 _TAGS = (
@@ -80,5 +82,6 @@ def labels_of(row: Sequence[Any]) -> Labels:
     """The labels that `Watched.columns` read; none from a row without them."""
     if not row:
         return NO_LABELS
-    *named, tags = row
-    return Labels(*named, tags=tuple(sorted(tags.items())))
+    customer, feature, agent, user, model, tags = row
+    # Django leaves JSON to its own fields, so it comes as text.
+    return Labels(customer, feature, agent, user, model, tuple(sorted(json.loads(tags).items())))

@@ -31,6 +31,8 @@ class Message:
     kind_name: str = ""
     facts: Mapping[str, Fact] = field(default_factory=dict)
     fired_at: datetime | None = None
+    # For one person because of what they may do, rather than for all whom a channel names.
+    in_person: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from common.tenant_tables import door, tenant_table
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("alerts", "0002_row_security"),
+        ("alerts", "0020_deliveries_to_a_person"),
         ("tenants", "0006_closed_months"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

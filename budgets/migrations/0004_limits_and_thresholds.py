@@ -5,9 +5,11 @@ Tokens of entries that are there already stay 0: `manage.py verify_rollups --rep
 
 from django.db import migrations, models
 
+from common.tenant_tables import Statement
+
 # Row security binds the owner too, so it is lifted for the two statements' length; the transaction holds the lock.
 _TABLES = ("budgets_budget", "budgets_budgetlimit", "budgets_ledgerentry")
-WRITE_FIRST_LIMITS = [
+WRITE_FIRST_LIMITS: list[Statement] = [
     *(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY" for table in _TABLES),
     "INSERT INTO budgets_budgetlimit (organization_id, id, budget_id, kind, amount, starts_at, reason, made_by,"
     " created_at) SELECT organization_id, id, id, 'base', \"limit\", least(counts_from, created_at), '', '',"

@@ -15,8 +15,10 @@ from allauth.account.models import EmailAddress
 from django.db import transaction
 
 from alerts.models import Alert, Channel
+from alerts.rules import default_rules_create
 from alerts.services import alert_acknowledge, channel_create
-from budgets.services import Measure, budget_create
+from budgets.services import budget_create
+from budgets.terms import Measure
 from common.money import usd_to_nano
 from common.periods import local_midnight
 from common.problems import Problem
@@ -134,6 +136,7 @@ def _furnish(organization: Organization, owner: User, start: datetime) -> dict[s
     channel_create(
         organization=organization, kind="email", name="Email to Dana", recipients=[owner.email], actor=owner, now=start
     )
+    default_rules_create(organization=organization, now=start)
     return teams
 
 

@@ -76,8 +76,14 @@ def test_an_alert_in_full(tenant: Tenant, call: Caller, slack: SlackServer, now:
         "title": "Search team: 80 % is spent",
         "facts": alert.facts,
         "created_at": now.isoformat().replace("+00:00", "Z"),
+        "state": "firing",
+        "rule": None,
+        "subject": "",
+        "recovered_at": None,
+        "snoozed_until": None,
         "acknowledged_at": None,
         "acknowledged_by": "",
+        "events": [{"at": found["created_at"], "kind": "fired", "by": "", "note": ""}],
     }
     assert delivery["channel"] == {"id": str(channel.id), "name": "Slack", "kind": "slack"}
     assert (delivery["status"], delivery["attempt_count"], delivery["sent_at"]) == ("pending", 1, None)
@@ -93,6 +99,11 @@ def test_an_alert_in_full(tenant: Tenant, call: Caller, slack: SlackServer, now:
         ("acknowledged=true", ["Three"]),
         ("acknowledged=false", ["Two", "One"]),
         ("acknowledged=false&severity=info", []),
+        ("state=firing", ["Two", "One"]),
+        ("state=acknowledged", ["Three"]),
+        ("state=snoozed", []),
+        ("state=recovered", []),
+        ("rule=17", []),
     ],
 )
 def test_filters(tenant: Tenant, call: Caller, now: datetime, query: str, titles: list[str]) -> None:
@@ -109,6 +120,7 @@ def test_filters(tenant: Tenant, call: Caller, now: datetime, query: str, titles
     [
         "limit=0", "limit=101", "limit=1000000000", "limit=x", "limit=-1", "page_size=10", "order=password",
         "fields=sealed_url", "created__gte=x", "severity=loud", "severity=", "kind=x", "acknowledged=1",
+        "state=open", "state=", "rule=x", "rule=-1",
         "cursor=x", "cursor=%00", "cursor=W10",
         "cursor=WzFlNDAwLCAxXQ", "cursor=Wzk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OSwgMV0",
         "severity=info&severity=info",

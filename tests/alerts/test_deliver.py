@@ -13,7 +13,7 @@ from alerts import deliver, senders
 from alerts.channels.base import Result, Send
 from alerts.deliver import LEASE, claim, deliver_due, record
 from alerts.models import Alert, Attempt, Channel, Delivery
-from alerts.services import channel_delete, channel_disable
+from alerts.services import Person, channel_delete, channel_disable
 from tenants.access import organization_scope
 from tenants.models import AuditEntry
 from tests.alerts.conftest import deliveries, fired, make_email_channel, make_slack_channel, statuses
@@ -70,6 +70,25 @@ def test_an_alert_lands_in_the_mailbox_and_in_slack(
     assert sorted(outcome for outcome, _ in attempts(acme)) == ["delivered", "delivered"]
     assert {delivery.sent_at for delivery in deliveries(acme)} == {now}
     assert run(now + timedelta(hours=1)) == 0
+
+
+def test_people_get_mails_of_their_own(acme: Tenant, smtp: SmtpServer, now: datetime, settings: Settings) -> None:
+    """Each with their own link, tried again like any delivery; an address that is refused spoils no other."""
+    settings.BASE_URL = "https://costhub.example"
+    ada, gone = Person("ada@acme.example", "/approvals/decide?token=hers"), Person("gone@acme.example")
+    alert = fired(acme, now, people=[ada, gone])
+    smtp.refuse = {"gone@acme.example": "550 5.1.1 no such user", "ada@acme.example": "451 4.3.0 later"}
+    assert run(now) == 2
+    assert sorted(statuses(acme)) == ["failed", "pending"]
+    smtp.refuse = {}
+    assert run(now + timedelta(seconds=12)) == 1
+    assert sorted(statuses(acme)) == ["failed", "sent"]
+    (mail,) = smtp.mails
+    assert mail["X-Envelope-To"] == "ada@acme.example"
+    assert "https://costhub.example/approvals/decide?token=hers" in text_of(mail)
+    assert f"https://costhub.example/o/acme/alerts/{alert.id}" in text_of(mail)
+    assert "as a member of Acme" in text_of(mail)
+    assert alerts(acme, "channel_problem") == []
 
 
 def test_nothing_is_sent_before_it_is_due(acme: Tenant, slack: SlackServer, now: datetime) -> None:

@@ -69,7 +69,7 @@ def test_the_list_says_what_fired_and_how_it_was_delivered(tenant: Tenant, owner
     [
         ("", {"One", "Two", "Three"}),
         ("?severity=critical", {"Two"}),
-        ("?state=open", {"One", "Two"}),
+        ("?state=firing", {"One", "Two"}),
         ("?state=acknowledged", {"Three"}),
         ("?kind=unpriced_usage", {"Three"}),
         ("?severity=critical&kind=unpriced_usage", set()),

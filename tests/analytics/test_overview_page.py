@@ -12,7 +12,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from budgets.posting import post_entries
-from budgets.services import Measure, budget_create
+from budgets.services import budget_create
+from budgets.terms import Measure
 from common.money import to_usd
 from tenants.access import organization_scope
 from tenants.roles import Role

@@ -40,11 +40,12 @@ class Site:
 
 
 def explore(request: APIRequestContext, org: str) -> Site:
-    """Follows one link of every kind, from the organization's first page on, as the one who is signed in."""
+    """Follows one link of every kind, from the organization's first page on, as the one who is signed in. What lies
+    nearer comes first, so that of alerts it is the newest in their list that is looked at."""
     site, waiting = Site(), [f"/o/{org}/"]
     site.pages["overview"] = waiting[0]
     while waiting:
-        path = waiting.pop()
+        path = waiting.pop(0)
         answer = request.get(path)
         assert answer.status == 200, f"a page leads to {path}, which answers {answer.status}"
         read = _Addresses(path)

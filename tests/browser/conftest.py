@@ -7,7 +7,7 @@ database queries of the tests that come after. For the same reason nothing here 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -81,18 +81,20 @@ def demo(browser: Browser, product: Product, smtp: SmtpServer, slack: SlackServe
     people.switch_off(owner, DEMO, "Spend in Slack")
     assert people.add_webhook(owner, DEMO, "Our receiver", slack.url).startswith("whsec_")
     people.switch_off(owner, DEMO, "Our receiver")
+    people.pause_budget(owner, DEMO, datetime.now(UTC) + timedelta(days=5))
+    people.ask_for_more(owner, DEMO, "250.00", "A customer launches on Friday")
     people.upload_usage(owner, DEMO, "last-quarter.csv", usage_csv(datetime.now(UTC)))
     for email in (VIEWER, INVITED):
         people.invite(owner, DEMO, email, "Viewer")
     viewer = visitors.open()
-    people.accept_invitation(viewer, _invitation_link(smtp, VIEWER), VIEWER)
+    people.accept_invitation(viewer, invitation_link(smtp, VIEWER), VIEWER)
     demo = Demo(owner.context.storage_state(), viewer.context.storage_state(), explore(owner.context.request, DEMO))
     visitors.close()
     assert not visitors.watch.problems, "\n".join(visitors.watch.problems)
     return demo
 
 
-def _invitation_link(smtp: SmtpServer, email: str) -> str:
+def invitation_link(smtp: SmtpServer, email: str) -> str:
     mails = [mail for mail in smtp.mails if mail["X-Envelope-To"] == email]
     link = re.search(r"http://\S+token=\S+", text_of(mails[-1]))
     assert link

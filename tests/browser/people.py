@@ -1,6 +1,7 @@
 """What people do on the pages, step by step, found by the words that stand on them."""
 
 import re
+from datetime import datetime
 from typing import Any
 
 from playwright.sync_api import Page, expect
@@ -138,3 +139,28 @@ def set_budget(page: Page, org: str, name: str, usd: str, thresholds: str) -> No
     page.get_by_label("Alert at these percentages").fill(thresholds)
     page.get_by_role("button", name="Set budget").click()
     expect(page.get_by_role("link", name=name).or_(page.get_by_role("heading", name=name)).first).to_be_visible()
+
+
+def open_budget(page: Page, org: str, name: str | None = None) -> None:
+    """The page of the budget of this name, or of the first in the list."""
+    page.goto(f"/o/{org}/budgets")
+    links = page.get_by_role("region", name="Budgets").get_by_role("rowheader").get_by_role("link")
+    (links.first if name is None else links.filter(has_text=name)).click()
+
+
+def ask_for_more(page: Page, org: str, usd: str, reason: str, budget: str | None = None) -> None:
+    """On a budget, until its period ends."""
+    open_budget(page, org, budget)
+    page.get_by_role("link", name="Ask for more").click()
+    page.get_by_label("How much more").fill(usd)
+    page.get_by_label("Reason").fill(reason)
+    page.get_by_role("button", name="Send request").click()
+    expect(page.get_by_text("Your request is on its way")).to_be_visible()
+
+
+def pause_budget(page: Page, org: str, until: datetime, budget: str | None = None) -> None:
+    open_budget(page, org, budget)
+    page.get_by_role("link", name="Pause").click()
+    page.get_by_label("Last day of the pause").fill(until.date().isoformat())
+    page.get_by_role("button", name="Pause budget").click()
+    expect(page.get_by_text("Paused", exact=True).first).to_be_visible()

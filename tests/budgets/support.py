@@ -8,7 +8,8 @@ from typing import Any
 from django.test import Client
 
 from budgets.models import Budget
-from budgets.services import Measure, budget_create
+from budgets.services import budget_create
+from budgets.terms import Measure, Terms
 from ingest import inbox, pipeline
 from ingest.schema import parse_events
 from tenants.access import organization_scope
@@ -29,10 +30,12 @@ def make_budget(
     timezone: str = "UTC",
     thresholds: tuple[int, ...] = (50, 80, 100),
     now: datetime | None = None,
+    on: str = "",
+    terms: Terms | None = None,
     **measure: Any,
 ) -> Budget:
-    """A budget on the key, the team or else the organization."""
-    scope = "virtual_key" if key else "team" if team else "organization"
+    """A budget on what `on` names (a scope of values, with `value`), the key, the team or else the organization."""
+    scope = on or ("virtual_key" if key else "team" if team else "organization")
     with organization_scope(tenant.id):
         return budget_create(
             organization=tenant.organization,
@@ -40,6 +43,7 @@ def make_budget(
             measure=Measure(scope, team, key, period, timezone, **measure),
             limit=limit,
             thresholds=list(thresholds),
+            terms=terms or Terms(),
             actor=tenant.owner,
             now=now or utc_now(),
         )

@@ -1,5 +1,6 @@
 """Budgets over the API: what is refused changes nothing, and nobody overwrites what he has not seen."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from budgets.models import Budget
 from tenants.access import organization_scope
 from tenants.models import AuditEntry
 from tests.budgets.support import USD, Answer, Caller, make_budget, use
-from tests.factories import Tenant, make_key, make_team, make_token
+from tests.factories import Tenant, make_key, make_team, make_token, utc_now
 from tests.ingest.payloads import event
 
 BODY: dict[str, Any] = {
@@ -39,20 +40,104 @@ def test_a_budget_made_and_read(tenant: Tenant, call: Caller) -> None:
     assert made.body | {"created_at": None, "counts_from": None} == {
         "id": str(budget.id),
         "name": "All of it",
-        "scope": {"type": "organization", "id": str(tenant.id), "name": "Acme"},
+        "scope": {
+            "type": "organization", "id": str(tenant.id), "name": "Acme", "value": None, "tag_name": None, "team": None,
+        },
         "unit": "cost",
         "limit": "500.000000000",
-        "period": {"type": "month", "timezone": "Europe/Berlin", "week_start": "monday"},
+        "limits_ahead": [],
+        "period": {
+            "type": "month", "timezone": "Europe/Berlin", "week_start": "monday", "fiscal_year_start_month": 1,
+            "days": None,
+        },
         "enforcement": "soft",
+        "shadow": False,
+        "when_unavailable": "open",
+        "grace_seconds": 300,
+        "unpriced": "allow",
+        "abandoned": "input",
+        "rollover": None,
+        "overcommit": True,
+        "overcommitted_by": None,
         "thresholds": [50, 80, 100],
+        "actions": [],
+        "paused_until": None,
         "version": 1,
         "created_at": None,
         "counts_from": None,
-    }
+    }  # fmt: skip
     assert current["start"] == made.body["counts_from"]
     assert (current["spent"], current["remaining"], current["percent"]) == ("0.000000000", "500.000000000", "0.0")
     read = call("GET", f"budgets/{budget.id}")
     assert (read.status, read.headers["ETag"], read.body["name"]) == (200, '"1"', "All of it")
+
+
+def test_everything_a_budget_may_have(tenant: Tenant, call: Caller) -> None:
+    team = make_team(tenant, "Search")
+    terms = {
+        "unit": "tokens",
+        "limit": "2000000",
+        "enforcement": "hard",
+        "shadow": True,
+        "when_unavailable": "open",
+        "grace_seconds": 60,
+        "unpriced": "block",
+        "abandoned": "full",
+        "rollover": {"max": "500000"},
+        "overcommit": False,
+        "thresholds": [80, {"amount": "1000000"}, {"forecast": 120}],
+        "actions": [
+            {"at_percent": 80, "action": "throttle", "requests_per_minute": 60},
+            {"at_percent": 100, "action": "block"},
+        ],
+        "paused_until": f"{utc_now() + timedelta(days=30):%Y-%m-%dT%H:%M:%SZ}",
+    }
+    scope = {"type": "tag", "tag_name": "env", "value": "prod", "team": str(team.id)}
+    period = {"type": "quarter", "timezone": "Asia/Kolkata", "week_start": "sunday", "fiscal_year_start_month": 4}
+    made = call("POST", "budgets", {"name": "All", "scope": scope, "period": period, **terms})
+    assert made.status == 201
+    assert {name: made.body[name] for name in terms} == terms
+    assert made.body["scope"] == scope | {"id": None, "name": "tag env = prod in Search"}
+    assert made.body["period"] == period | {"days": None}
+    assert made.body["current"]["remaining"] == "2000000"
+    # What is left out of a change stays, whatever it is.
+    changed = call("PATCH", f"budgets/{made.body['id']}", {"limit": "3000000"}, If_Match="*")
+    assert {name: changed.body[name] for name in terms} == terms | {"limit": "3000000"}
+    changed = call("PATCH", f"budgets/{made.body['id']}", {"thresholds": [], "rollover": None}, If_Match="*")
+    assert (changed.body["thresholds"], changed.body["rollover"]) == ([], None)
+
+
+def test_a_hard_budget_is_closed_when_nobody_can_count(call: Caller) -> None:
+    made = call("POST", "budgets", BODY | {"enforcement": "hard"})
+    assert (made.body["enforcement"], made.body["when_unavailable"]) == ("hard", "closed")
+
+
+def test_a_limit_that_changes_later(tenant: Tenant, call: Caller) -> None:
+    made = call("POST", "budgets", BODY)
+    path = f"budgets/{made.body['id']}"
+    for late in ({"limit": "1", "limit_from": "2020-01-01T00:00:00Z"}, {"limit_from": "2099-01-01T00:00:00Z"}):
+        assert call("PATCH", path, late, If_Match="*").problem == (422, "validation-error")
+    changed = call("PATCH", path, {"limit": "900", "limit_from": "2099-01-01T00:00:00Z"}, If_Match="*")
+    assert (changed.body["limit"], changed.body["current"]["limit"]) == ("500.000000000", "500.000000000")
+    assert changed.body["limits_ahead"] == [{"limit": "900.000000000", "from": "2099-01-01T00:00:00Z"}]
+
+
+def test_parts_that_are_allowed_more_than_the_whole(tenant: Tenant, call: Caller) -> None:
+    first, second = make_team(tenant, "First"), make_team(tenant, "Second")
+    whole = call("POST", "budgets", BODY | {"limit": "100"})
+    for team in (first, second):
+        made = call("POST", "budgets", BODY | {"limit": "60", "scope": {"type": "team", "id": str(team.id)}})
+        assert made.status == 201
+    path = f"budgets/{whole.body['id']}"
+    assert call("GET", path).body["overcommitted_by"] == "20.000000000"
+    assert [each["overcommitted_by"] for each in call("GET", "budgets").body["data"]] == ["20.000000000", None, None]
+    refused = call("PATCH", path, {"overcommit": False}, If_Match="*")
+    assert (refused.status, refused.pointers) == (422, ["/limit"])
+    assert call("PATCH", path, {"overcommit": False, "limit": "120"}, If_Match="*").status == 200
+    refused = call("PATCH", f"budgets/{made.body['id']}", {"limit": "60.01"}, If_Match="*")
+    assert (refused.status, refused.pointers) == (422, ["/limit"])
+    with organization_scope(tenant.id):
+        assert Budget.objects.get(id=made.body["id"]).limit == 60 * USD
 
 
 def test_spend_shows_to_the_nano_dollar(tenant: Tenant, call: Caller, prices: None) -> None:
@@ -71,7 +156,8 @@ def test_spend_shows_to_the_nano_dollar(tenant: Tenant, call: Caller, prices: No
 
 def test_the_zone_is_the_organizations_unless_named(tenant: Tenant, call: Caller) -> None:
     made = call("POST", "budgets", BODY | {"period": {"type": "week", "week_start": "sunday"}})
-    assert made.body["period"] == {"type": "week", "timezone": "UTC", "week_start": "sunday"}
+    period = made.body["period"]
+    assert (period["type"], period["timezone"], period["week_start"]) == ("week", "UTC", "sunday")
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
@@ -103,22 +189,65 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"period": {"type": "month", "timezone": "Mars/Base"}}, "/timezone"),
     ({"period": {"type": "month", "timezone": "../../etc/passwd"}}, "/timezone"),
     ({"period": {"type": "month", "timezone": ""}}, "/period/timezone"),
-    ({"period": {"type": "rolling"}}, "/period/type"),
+    ({"period": {"type": "rolling"}}, "/period/days"),
+    ({"period": {"type": "rolling", "days": 1}}, "/period/days"),
+    ({"period": {"type": "rolling", "days": 367}}, "/period/days"),
+    ({"period": {"type": "rolling", "days": "30"}}, "/period/days"),
+    ({"period": {"type": "fortnight"}}, "/period/type"),
+    ({"period": {"type": "year", "fiscal_year_start_month": 13}}, "/period/fiscal_year_start_month"),
+    ({"period": {"type": "year", "fiscal_year_start_month": True}}, "/period/fiscal_year_start_month"),
     ({"period": {"type": ["month"]}}, "/period/type"),
     ({"period": {"type": "month", "days": 30}}, "/period/days"),
     ({"period": {"type": "week", "week_start": "Monday"}}, "/period/week_start"),
     ({"period": "month"}, "/period"),
-    ({"scope": {"type": "tag", "value": "env=prod"}}, "/scope/value"),
-    ({"scope": {"type": "tag"}}, "/scope/type"),
+    ({"scope": {"type": "tag", "value": "prod"}}, "/scope/tag_name"),
+    ({"scope": {"type": "tag", "tag_name": "env"}}, "/scope/value"),
+    ({"scope": {"type": "tag", "tag_name": "Env.x", "value": "prod"}}, "/tag_name"),
+    ({"scope": {"type": "customer"}}, "/scope/value"),
+    ({"scope": {"type": "customer", "value": ""}}, "/scope/value"),
+    ({"scope": {"type": "customer", "value": "a\nb"}}, "/value"),
+    ({"scope": {"type": "customer", "value": "x" * 201}}, "/scope/value"),
+    ({"scope": {"type": "customer", "value": "acme", "id": "5"}}, "/scope/id"),
+    ({"scope": {"type": "customer", "value": "acme", "team": "17"}}, "/scope/team"),
+    ({"scope": {"type": "organization", "value": "acme"}}, "/scope/value"),
+    ({"scope": {"type": "everything"}}, "/scope/type"),
     ({"scope": {"type": "team"}}, "/scope/id"),
     ({"scope": {"type": "team", "id": "1"}}, "/scope/id"),
     ({"scope": {"type": "team", "id": "x"}}, "/scope/id"),
     ({"scope": {"type": "team", "id": 5}}, "/scope/id"),
     ({"scope": {"type": "organization", "id": "1"}}, "/scope/id"),
-    ({"unit": "tokens"}, "/unit"),
-    ({"enforcement": "hard"}, "/enforcement"),
-    ({"rollover": {"max": "1"}}, "/rollover"),
-    ({"shadow": False}, "/shadow"),
+    ({"unit": "euros"}, "/unit"),
+    ({"unit": "tokens"}, "/limit"),
+    ({"unit": "tokens", "limit": "1e6"}, "/limit"),
+    ({"unit": "requests", "limit": "0"}, "/limit"),
+    ({"unit": "requests", "limit": "-5"}, "/limit"),
+    ({"unit": "requests", "limit": 5}, "/limit"),
+    ({"unit": "tokens", "limit": "1" + "0" * 18 + "1"}, "/limit"),
+    ({"enforcement": "firm"}, "/enforcement"),
+    ({"when_unavailable": "maybe"}, "/when_unavailable"),
+    ({"unpriced": "free"}, "/unpriced"),
+    ({"grace_seconds": -1}, "/grace_seconds"),
+    ({"rollover": {"max": "0"}}, "/rollover/max"),
+    ({"rollover": {}}, "/rollover/max"),
+    ({"rollover": {"max": "1"}, "period": {"type": "total"}}, "/rollover"),
+    ({"shadow": "no"}, "/shadow"),
+    ({"overcommit": 0}, "/overcommit"),
+    ({"paused_until": "2020-01-01T00:00:00Z"}, "/paused_until"),
+    ({"paused_until": "2099-01-01T00:00:00"}, "/paused_until"),
+    ({"paused_until": "2099-01-01T00:00:00Z"}, "/paused_until"),
+    ({"thresholds": [{"amount": "0"}]}, "/thresholds/0"),
+    ({"thresholds": [{"amount": 5}]}, "/thresholds/0"),
+    ({"thresholds": [{"amount": "5", "forecast": 5}]}, "/thresholds/0"),
+    ({"thresholds": [{"amount": "5"}, {"amount": "5.0"}]}, "/thresholds"),
+    ({"thresholds": [{"forecast": 0}]}, "/thresholds/0"),
+    ({"thresholds": [{"forecast": 1001}]}, "/thresholds/0"),
+    ({"thresholds": [{"forecast": 100}], "period": {"type": "rolling", "days": 30}}, "/thresholds"),
+    ({"actions": [{"at_percent": 101, "action": "block"}]}, "/actions/0/at_percent"),
+    ({"actions": [{"at_percent": 80, "action": "throttle"}]}, "/actions/0/action"),
+    ({"actions": [{"at_percent": 80, "action": "block", "tokens_per_minute": 5}]}, "/actions/0/action"),
+    ({"actions": [{"at_percent": 80, "action": "explode"}]}, "/actions/0/action"),
+    ({"actions": [{"at_percent": 80, "action": "block"}] * 2}, "/actions"),
+    ({"limit_from": "2099-01-01T00:00:00Z"}, "/limit_from"),
     ({"id": "5"}, "/id"),
     ({"name": ""}, "/name"),
     ({"name": "   "}, "/name"),
@@ -143,9 +272,12 @@ def test_what_is_not_a_budget_at_all(tenant: Tenant, call: Caller, body: bytes) 
 
 
 def test_a_refusal_says_what_may_be_said(call: Caller) -> None:
-    refused = call("POST", "budgets", BODY | {"enforcement": "hard", "period": {"type": "rolling"}})
+    refused = call("POST", "budgets", BODY | {"enforcement": "firm", "period": {"type": "rolling"}})
     details = {fault["pointer"]: fault["detail"] for fault in refused.body["errors"]}
-    assert details == {"/enforcement": "must be soft", "/period/type": "must be one of day, week, month"}
+    assert details == {
+        "/enforcement": "must be one of none, soft, hard",
+        "/period/days": "of how many days the window is",
+    }
 
 
 def test_another_organizations_team_and_key_are_unknown(tenant: Tenant, stranger: Tenant, call: Caller) -> None:

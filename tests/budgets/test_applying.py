@@ -1,6 +1,7 @@
 """Which budgets a call counts in, what their limit is and what was used: tables, mostly without a database."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,7 +18,7 @@ from tests.factories import Tenant, utc_now
 
 # 1 ── 2 ── 3, and 4 beside 2.
 PARENTS = {1: None, 2: 1, 3: 2, 4: 1}
-ALL = [
+ALL: list[tuple[str, dict[str, Any]]] = [
     ("organization", {}),
     ("top", {"scope_type": "team", "team_id": 1}),
     ("middle", {"scope_type": "team", "team_id": 2}),

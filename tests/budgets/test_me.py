@@ -34,6 +34,7 @@ def test_a_new_key(tenant: Tenant) -> None:
     }
     assert body["spend"]["total"] == NOTHING
     assert body["budgets"] == []
+    assert body["may_raise"] == [{"email": "owner@acme.example", "role": "owner"}]
 
 
 def test_its_own_spend_only(tenant: Tenant, prices: None) -> None:

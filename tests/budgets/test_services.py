@@ -10,7 +10,8 @@ from django.db import IntegrityError, connection, transaction
 
 from alerts.models import Alert
 from budgets.models import Budget, LedgerEntry
-from budgets.services import Measure, budget_archive, budget_create, budget_update
+from budgets.services import budget_archive, budget_create, budget_update
+from budgets.terms import Measure
 from common.problems import Problem
 from tenants.access import organization_scope
 from tenants.models import AuditEntry, Team

@@ -8,7 +8,8 @@ from django.core.management import call_command
 
 from budgets import verify
 from budgets.models import Budget, LedgerEntry
-from budgets.services import Measure, budget_create
+from budgets.services import budget_create
+from budgets.terms import Measure
 from common.ids import new_id
 from ingest.pipeline import settle_waiting
 from tenants.access import organization_scope

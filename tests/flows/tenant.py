@@ -13,7 +13,8 @@ import django
 django.setup()
 
 from alerts.services import channel_create  # noqa: E402
-from budgets.services import Measure, budget_create  # noqa: E402
+from budgets.services import budget_create  # noqa: E402
+from budgets.terms import Measure  # noqa: E402
 from tenants.access import organization_scope  # noqa: E402
 from tests.factories import PASSWORD, make_tenant, make_token, utc_now  # noqa: E402
 

@@ -10,7 +10,8 @@ from django.db import DataError
 
 from alerts.models import Alert
 from budgets.models import LedgerEntry
-from budgets.services import Measure, budget_create
+from budgets.services import budget_create
+from budgets.terms import Measure
 from ingest import inbox, pipeline
 from ingest.models import InboxBatch
 from ingest.schema import parse_events

@@ -7,7 +7,8 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from msgspec.structs import replace
 
-from budgets.services import Measure, budget_create
+from budgets.services import budget_create
+from budgets.terms import Measure
 from budgets.verify import differences as ledger_differences
 from ingest import inbox, pipeline
 from ingest.models import Claim

@@ -1,0 +1,161 @@
+"""From what a rule reads to alerts: the state machine applied to stored standings. Inside `organization_scope`."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from alerts.facts import GivenFacts
+from alerts.kinds import AlertKind
+from alerts.machine import OPEN, Level, Phase, Standing, Step, step
+from alerts.models import SUBJECT_LENGTH, Alert, AlertEventKind, AlertRule, RuleStanding, Severity
+from alerts.services import alert_write, bounded
+from alerts.standing import alert_noted, channels_told
+from common.ids import new_id
+from common.periods import PeriodKind
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a rule finds at one subject. Title and facts are those of the alert, should it come to one.
+
+    `period` is what one alert stands for; `value` says in a few words what was read, for the history.
+    """
+
+    subject: str
+    level: Level
+    period: str
+    title: str = ""
+    facts: GivenFacts = field(default_factory=dict)
+    value: str = ""
+
+
+def readings_apply(*, rule: AlertRule, readings: Sequence[Reading], at: datetime, now: datetime) -> int:
+    """Takes what a rule reads of the moment `at`; how many alerts fired or recovered by it. The same again: none."""
+    rows = {
+        row.subject: row
+        for row in RuleStanding.objects.select_for_update().filter(organization_id=rule.organization_id, rule=rule)
+    }
+    known = {reading.subject[:SUBJECT_LENGTH]: reading for reading in readings}
+    told = 0
+    for subject, reading in (known | _vanished(rule, rows.values(), known)).items():
+        row = rows.get(subject)
+        if row is None:
+            if reading.level is not Level.BAD:
+                continue
+            row = RuleStanding(
+                id=new_id(), organization_id=rule.organization_id, rule=rule, subject=subject, phase=Phase.OK.value
+            )
+        told += _apply(rule, row, reading, at, now)
+    return told
+
+
+def _vanished(rule: AlertRule, rows: Iterable[RuleStanding], known: dict[str, Reading]) -> dict[str, Reading]:
+    """What fires and is not there to be read any more, such as a revoked key, is well. News stays news."""
+    if rule.spec.once:
+        return {}
+    return {
+        row.subject: Reading(row.subject, Level.GOOD, row.period, value="There is nothing to watch any more.")
+        for row in rows
+        if row.phase in OPEN and row.subject not in known
+    }
+
+
+def _apply(rule: AlertRule, row: RuleStanding, reading: Reading, at: datetime, now: datetime) -> bool:
+    before = Standing(Phase(row.phase), row.period, row.turning_since, row.seen_at)
+    after, moved = step(
+        before, reading.level, period=reading.period, at=at, damping=rule.spec.damping, renews=rule.spec.renews
+    )
+    # That it was read is worth a write only where something came of it.
+    if replace(after, seen_at=None) == replace(before, seen_at=None):
+        return False
+    if moved is not None:
+        _perform(moved, rule, row, reading, now)
+    row.phase, row.period = after.phase.value, after.period
+    row.turning_since, row.seen_at = after.turning_since, after.seen_at
+    row.save()
+    return moved is not None
+
+
+def _perform(moved: Step, rule: AlertRule, row: RuleStanding, reading: Reading, now: datetime) -> None:
+    match moved:
+        case Step.RECOVERED:
+            if row.alert is not None:
+                _recover(row.alert, rule, reading, now)
+        case Step.RENEWED:
+            if row.alert is not None:
+                _end(row.alert, now)
+            row.alert = _fire(rule, reading, now)
+        case Step.FIRED | Step.FIRED_AGAIN:
+            row.alert = _fire(rule, reading, now)
+
+
+def _fire(rule: AlertRule, reading: Reading, now: datetime) -> Alert:
+    """A new alert, or the one of this rule, subject and period opened again: there is never a second."""
+    key = f"rule:{rule.id}:{reading.subject}:{reading.period}"
+    alert = alert_write(
+        rule.organization_id, channels_told(rule.organization_id, rule, now), rule.kind, key,
+        rule.severity or Severity.WARNING, reading.title, reading.facts, now, rule=rule, subject=reading.subject,
+    )  # fmt: skip
+    return alert if alert is not None else _open_again(rule, key, reading, now)
+
+
+def _open_again(rule: AlertRule, key: str, reading: Reading, now: datetime) -> Alert:
+    alert = Alert.objects.get(organization_id=rule.organization_id, dedup_key=bounded(key))
+    alert.recovered_at = alert.acknowledged_at = alert.snoozed_until = None
+    alert.acknowledged_by = ""
+    alert.save(update_fields=["recovered_at", "acknowledged_at", "acknowledged_by", "snoozed_until"])
+    alert_noted(alert, AlertEventKind.FIRED_AGAIN, now, note=reading.value)
+    _follow_up(alert, AlertKind.REMINDER, f"Again: {alert.title}", alert.severity, now)
+    return alert
+
+
+def _recover(alert: Alert, rule: AlertRule, reading: Reading, now: datetime) -> None:
+    quiet = alert.snoozed_until is not None and alert.snoozed_until > now
+    alert.recovered_at, alert.snoozed_until = now, None
+    alert.save(update_fields=["recovered_at", "snoozed_until"])
+    alert_noted(alert, AlertEventKind.RECOVERED, now, note=reading.value)
+    if not quiet:
+        _follow_up(alert, AlertKind.RECOVERY, f"Recovered: {alert.title}", Severity.INFO, now)
+
+
+def periods_end(*, organization_id: int, now: datetime) -> int:
+    """Ends alerts of budgets' thresholds whose calendar period is over: a new one begins at nothing. Nobody is told."""
+    over = Alert.objects.select_for_update().filter(
+        organization_id=organization_id, kind=AlertKind.BUDGET_THRESHOLD, recovered_at__isnull=True,
+        about__isnull=True, facts__period__in=list(PeriodKind), facts__period_end__lte=now.astimezone(UTC).isoformat(),
+    )  # fmt: skip
+    for alert in over:
+        _end(alert, now)
+    return len(over)
+
+
+def _end(alert: Alert, now: datetime) -> None:
+    """Its period is over; what still is wrong has an alert of its own."""
+    alert.recovered_at, alert.snoozed_until = now, None
+    alert.save(update_fields=["recovered_at", "snoozed_until"])
+    alert_noted(alert, AlertEventKind.ENDED, now, note="Its period is over.")
+
+
+def snoozes_end(*, organization_id: int, now: datetime) -> int:
+    """Tells again of what still fires when its snooze is over; how many."""
+    over = Alert.objects.select_for_update().filter(
+        organization_id=organization_id, snoozed_until__lte=now, recovered_at__isnull=True
+    )
+    told = 0
+    for alert in over:
+        alert.snoozed_until = None
+        alert.save(update_fields=["snoozed_until"])
+        if alert.acknowledged_at is None:
+            alert_noted(alert, AlertEventKind.REMINDED, now)
+            _follow_up(alert, AlertKind.REMINDER, f"Still firing: {alert.title}", alert.severity, now)
+            told += 1
+    return told
+
+
+def _follow_up(alert: Alert, kind: AlertKind, title: str, severity: str, now: datetime) -> None:
+    """A notice to those whom the alert's rule tells."""
+    alert_write(
+        alert.organization_id, channels_told(alert.organization_id, alert.rule, now), kind,
+        f"{kind}:{alert.id}:{now.isoformat()}", severity, title, alert.facts, now,
+        rule=alert.rule, subject=alert.subject, about=alert,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""More than a budget allows: who may ask, who may decide, and what a decision does."""

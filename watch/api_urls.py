@@ -1,0 +1,10 @@
+from django.urls import path
+
+from watch.api import RuleMuteView, RulesView, RuleTestView, RuleView
+
+urlpatterns = [
+    path("alert-rules", RulesView.as_view(), name="api-alert-rules"),
+    path("alert-rules/<str:identifier>", RuleView.as_view(), name="api-alert-rule"),
+    path("alert-rules/<str:identifier>/mute", RuleMuteView.as_view(), name="api-alert-rule-mute"),
+    path("alert-rules/<str:identifier>/test", RuleTestView.as_view(), name="api-alert-rule-test"),
+]
