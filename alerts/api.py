@@ -1,6 +1,6 @@
 """Alerts and channels over the API."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -8,8 +8,9 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from alerts.channels.webhook import new_secret
 from alerts.kinds import AlertKind
-from alerts.models import Alert, AlertState, Channel, Severity
+from alerts.models import Alert, AlertState, Channel, ChannelKind, Severity
 from alerts.positions import cursor_after, position_at
 from alerts.selectors import AlertFilter, alert_list, channel_list, with_attempts, with_deliveries
 from alerts.serializers import (
@@ -19,7 +20,9 @@ from alerts.serializers import (
     AlertSerializer,
     ChannelChangeSerializer,
     ChannelCreateSerializer,
+    ChannelMadeSerializer,
     ChannelSerializer,
+    SecretRotateSerializer,
 )
 from alerts.services import (
     alert_acknowledge,
@@ -27,12 +30,14 @@ from alerts.services import (
     channel_delete,
     channel_disable,
     channel_enable,
+    channel_secret_rotate,
     channel_test,
     channel_update,
 )
 from common.api import page_limit, page_of, problems, query_parameters
 from common.ids import parse_id
 from common.problems import Fault, Problem
+from common.strict import StrictSerializer
 from tenants.api_base import TenantAPIView, object_of
 from tenants.models import AccessToken
 
@@ -133,15 +138,19 @@ class ChannelsView(TenantAPIView):
     @extend_schema(
         operation_id="channels_create",
         summary="Add a channel",
-        description="It gets every alert from then on. A webhook's URL is stored sealed and never shown again.",
+        description="It gets every alert from then on. Its URL and secret are stored sealed and never shown again; the "
+        "signing secret that is made for a webhook stands in this answer only.",
         request=ChannelCreateSerializer,
-        responses={201: ChannelSerializer, **problems(400, 415)},
+        responses={201: ChannelMadeSerializer, **problems(400, 415)},
     )
     def post(self, request: Request) -> Response:
         query_parameters(request, frozenset())
         given = _checked(ChannelCreateSerializer(data=request.data))
+        made = new_secret() if given["kind"] == ChannelKind.WEBHOOK and "secret" not in given else None
+        if made:
+            given["secret"] = made
         channel = channel_create(organization=self.organization(), actor=_token(self), now=timezone.now(), **given)
-        return Response(ChannelSerializer(channel).data, status=201)
+        return Response(_made(channel, made), status=201)
 
 
 class ChannelView(TenantAPIView):
@@ -202,6 +211,30 @@ class ChannelTestView(TenantAPIView):
         return Response(AlertHistorySerializer(with_attempts(alert)).data, status=202)
 
 
+class ChannelSecretView(TenantAPIView):
+    scopes = {"POST": "alerts:write"}
+
+    @extend_schema(
+        operation_id="channels_rotate_secret",
+        summary="Make a webhook's signing secret anew",
+        description="The new secret stands in this answer only. Until the overlap ends, messages carry a signature by "
+        "each; a secret that was signing along from an earlier change ends now.",
+        request=SecretRotateSerializer,
+        responses={200: ChannelMadeSerializer, **problems(400, 404, 415)},
+    )
+    def post(self, request: Request, identifier: str) -> Response:
+        query_parameters(request, frozenset())
+        channel = _channel(self, identifier)
+        given = _checked(SecretRotateSerializer(data=request.data))
+        overlap, secret = timedelta(hours=given["overlap_hours"]), new_secret()
+        channel_secret_rotate(channel=channel, secret=secret, overlap=overlap, actor=_token(self), now=timezone.now())
+        return Response(_made(channel, secret))
+
+
+def _made(channel: Channel, secret: str | None) -> dict[str, Any]:
+    return {**ChannelSerializer(channel).data, **({"signing_secret": secret} if secret else {})}
+
+
 def _switch(channel: Channel, enabled: bool | None, token: AccessToken, now: datetime) -> None:
     if enabled is True and not channel.enabled:
         channel_enable(channel=channel, actor=token, now=now)
@@ -226,7 +259,7 @@ def _rule_id(given: dict[str, str]) -> int | None:
     return rule
 
 
-def _checked(serializer: ChannelCreateSerializer | ChannelChangeSerializer) -> dict[str, Any]:
+def _checked(serializer: StrictSerializer[Any]) -> dict[str, Any]:
     serializer.is_valid(raise_exception=True)
     return dict(serializer.validated_data)
 

@@ -1,6 +1,14 @@
 from django.urls import path
 
-from alerts.api import AlertAcknowledgeView, AlertsView, AlertView, ChannelsView, ChannelTestView, ChannelView
+from alerts.api import (
+    AlertAcknowledgeView,
+    AlertsView,
+    AlertView,
+    ChannelSecretView,
+    ChannelsView,
+    ChannelTestView,
+    ChannelView,
+)
 from alerts.incident_api import AlertSnoozeView
 
 urlpatterns = [
@@ -11,4 +19,5 @@ urlpatterns = [
     path("channels", ChannelsView.as_view(), name="api-channels"),
     path("channels/<str:identifier>", ChannelView.as_view(), name="api-channel"),
     path("channels/<str:identifier>/test", ChannelTestView.as_view(), name="api-channel-test"),
+    path("channels/<str:identifier>/rotate-secret", ChannelSecretView.as_view(), name="api-channel-rotate-secret"),
 ]

@@ -11,34 +11,31 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db import connection
-from django.db.models import F, Q, QuerySet
-from django.urls import reverse
+from django.db.models import Exists, F, OuterRef
 
-from alerts.channels.base import Message, Result, Send, refuse
-from alerts.channels.email import email
-from alerts.channels.slack import slack
-from alerts.facts import lines_of, link_of, one_line
+from alerts.channels.base import Message, Result, Send
+from alerts.gathering import due_deliveries, gather, lock_claims
+from alerts.messages import message_of_delivery
 from alerts.models import (
     DETAIL_LENGTH,
     OPEN_STATUSES,
-    Alert,
+    Action,
     Attempt,
     AttemptOutcome,
     Channel,
-    ChannelKind,
     Delivery,
     DeliveryStatus,
 )
-from alerts.retries import is_too_old, next_attempt
+from alerts.retries import next_attempt
+from alerts.senders import sender_of
 from alerts.services import channel_disable, channel_trouble_report
-from common.secrets import UnsealError, unseal
 from tenants.access import organization_scope
 from tenants.models import Organization
 
 # Longer than any attempt takes, so that a claim outlives its worker's sending.
 LEASE = timedelta(minutes=5)
+FOLLOWUP_WAIT = timedelta(seconds=5)
 # Sent side by side: one receiver that hangs holds up no more than its batch.
 BATCH = 8
 # A run ends after this long; what is left is found by the next one.
@@ -84,7 +81,10 @@ def deliver_due(*, clock: Clock, run_s: float = RUN_S) -> int:
 
 
 def claim(now: datetime) -> list[Job]:
-    """Up to BATCH deliveries that are due, now ours; every organization that waits gets its share."""
+    """Up to BATCH deliveries that are due, now ours; every organization that waits gets its share.
+
+    What is above a channel's limit goes into its digest first (`alerts.gathering`).
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM alerts_organizations_with_due_deliveries(%s, %s)", [now, BATCH])
         organization_ids = [organization_id for (organization_id,) in cursor.fetchall()]
@@ -95,7 +95,10 @@ def claim(now: datetime) -> list[Job]:
 def _claim_of(organization_id: int, most: int, now: datetime) -> list[Job]:
     claimed_until = now + LEASE
     with organization_scope(organization_id):
-        due = _due(organization_id, now)
+        lock_claims(organization_id)
+        gather(organization_id, now)
+        _put_off_followups(organization_id, now)
+        due = due_deliveries(organization_id, now)
         # Whoever updates the row first has the delivery; for the other the condition no longer holds.
         taken = [
             delivery_id
@@ -109,13 +112,17 @@ def _claim_of(organization_id: int, most: int, now: datetime) -> list[Job]:
         return [_job(organization, delivery, now) for delivery in deliveries.select_related("alert", "channel")]
 
 
-def _due(organization_id: int, now: datetime) -> QuerySet[Delivery]:
-    return Delivery.objects.filter(
-        Q(claimed_until__isnull=True) | Q(claimed_until__lte=now),
+def _put_off_followups(organization_id: int, now: datetime) -> None:
+    """What follows something of the same alert that its channel is still to be told waits, and looks due to nobody."""
+    untold = Delivery.objects.filter(
         organization_id=organization_id,
+        alert_id=OuterRef("alert_id"),
+        channel_id=OuterRef("channel_id"),
+        id__lt=OuterRef("id"),
         status__in=OPEN_STATUSES,
-        next_attempt_at__lte=now,
     )
+    following = due_deliveries(organization_id, now).exclude(action=Action.FIRE).filter(Exists(untold))
+    following.update(next_attempt_at=now + FOLLOWUP_WAIT)
 
 
 def _job(organization: Organization, delivery: Delivery, now: datetime) -> Job:
@@ -128,55 +135,9 @@ def _job(organization: Organization, delivery: Delivery, now: datetime) -> Job:
         raised_at=delivery.alert.created_at,
         attempts=delivery.attempts,
         claimed_until=delivery.claimed_until,
-        message=message_of(
-            organization,
-            delivery.alert,
-            reference=f"delivery-{delivery.id}",
-            in_person=delivery.channel is None,
-            link=delivery.link,
-        ),
-        send=_sender(delivery, now),
+        message=message_of_delivery(organization, delivery),
+        send=sender_of(delivery, now),
     )
-
-
-def message_of(
-    organization: Organization, alert: Alert, *, reference: str, in_person: bool = False, link: str = ""
-) -> Message:
-    alert_path = reverse("alert", kwargs={"org_slug": organization.slug, "alert_id": alert.id})
-    return Message(
-        reference=reference,
-        organization=one_line(organization.name),
-        kind=alert.kind_label,
-        severity=alert.severity,
-        title=alert.title,
-        lines=tuple(lines_of(alert.facts)),
-        url=settings.BASE_URL + (link or link_of(alert.facts) or alert_path),
-        alert_url=settings.BASE_URL + alert_path,
-        in_person=in_person,
-    )
-
-
-def _sender(delivery: Delivery, now: datetime) -> Send:
-    channel = delivery.channel
-    if channel is not None and not channel.enabled:
-        return refuse("The channel is switched off.")
-    # A worker that died with its claim makes no attempt to count; age ends that too.
-    if delivery.attempts > 1 and is_too_old(raised_at=delivery.alert.created_at, now=now):
-        return refuse("Given up: the alert is a day old.")
-    if channel is None:
-        return email([delivery.recipient], delivery.reached)
-    if channel.kind == ChannelKind.EMAIL:
-        return email(channel.recipients, delivery.reached)
-    try:
-        return slack(
-            unseal(
-                bytes(channel.sealed_url or b""),
-                purpose=channel.seal_purpose,
-                organization_id=channel.organization_id,
-            )
-        )
-    except UnsealError:
-        return refuse("The stored webhook URL can no longer be read; enter it again.", channel_is_dead=True)
 
 
 def record(job: Job, result: Result, *, now: datetime) -> None:

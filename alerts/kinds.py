@@ -24,3 +24,5 @@ class AlertKind(models.TextChoices):
     # What follows an alert rather than being one.
     RECOVERY = "recovery", "Recovered"
     REMINDER = "reminder", "Still firing"
+    # Several alerts in one message of a channel that had enough of them.
+    DIGEST = "digest", "Digest"

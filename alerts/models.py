@@ -9,6 +9,7 @@ from alerts.kinds import AlertKind
 from alerts.machine import Phase
 from alerts.rule_kinds import KINDS, KindSpec, RuleKind, ScopeType
 from common.models import TenantModel, tenant_key
+from tenants.models import User
 
 DETAIL_LENGTH = 200
 SUBJECT_LENGTH = 300
@@ -17,6 +18,15 @@ SUBJECT_LENGTH = 300
 class ChannelKind(models.TextChoices):
     EMAIL = "email", "Email"
     SLACK = "slack", "Slack"
+    TEAMS = "teams", "Microsoft Teams"
+    WEBHOOK = "webhook", "Webhook"
+    PAGERDUTY = "pagerduty", "PagerDuty"
+    # Mail to whoever owns the organization, for trouble with the other channels. Nobody makes or changes it.
+    OWNERS = "owners", "Owners"
+
+
+# What people set up themselves.
+SETTABLE_KINDS = [(kind.value, kind.label) for kind in ChannelKind if kind is not ChannelKind.OWNERS]
 
 
 class Severity(models.TextChoices):
@@ -29,12 +39,22 @@ class DeliveryStatus(models.TextChoices):
     PENDING = "pending", "Waiting"
     SENDING = "sending", "Sending"
     SENT = "sent", "Sent"
+    # Above the channel's limit: told by the digest it names.
+    GATHERED = "gathered", "In a digest"
     FAILED = "failed", "Failed"
     BLOCKED = "blocked", "Blocked"
 
 
 # A delivery in one of these is still to be made; the others are final.
 OPEN_STATUSES = (DeliveryStatus.PENDING, DeliveryStatus.SENDING)
+
+
+class Action(models.TextChoices):
+    """What of an alert a channel is told. Only those that keep incidents are told more than the first."""
+
+    FIRE = "fire", "Fired"
+    ACKNOWLEDGE = "acknowledge", "Acknowledged"
+    RESOLVE = "resolve", "Recovered"
 
 
 class AttemptOutcome(models.TextChoices):
@@ -46,7 +66,7 @@ class AttemptOutcome(models.TextChoices):
 
 class ChannelQuerySet(models.QuerySet["Channel"]):
     def present(self) -> "ChannelQuerySet":
-        return self.filter(deleted_at__isnull=True)
+        return self.filter(deleted_at__isnull=True).exclude(kind=ChannelKind.OWNERS)
 
     def listening(self) -> "ChannelQuerySet":
         return self.present().filter(enabled=True)
@@ -58,9 +78,15 @@ class Channel(TenantModel):
     kind = models.CharField(max_length=10, choices=ChannelKind.choices)
     name = models.CharField(max_length=100)
     recipients = ArrayField(models.EmailField(max_length=254), default=list, blank=True)
-    # A Slack webhook's URL is its secret: sealed, never shown again; the host is what pages may say of it.
+    # A webhook's URL is a secret: sealed, never shown again; the host is what pages may say of it.
     sealed_url = models.BinaryField(null=True)
     url_host = models.CharField(max_length=260, blank=True)
+    # A webhook's signing secret or PagerDuty's routing key. The one before signs along until `old_secret_until`.
+    sealed_secret = models.BinaryField(null=True)
+    sealed_old_secret = models.BinaryField(null=True)
+    old_secret_until = models.DateTimeField(null=True, blank=True)
+    # Messages in any hour; what comes above is gathered into one digest.
+    hourly_limit = models.PositiveSmallIntegerField(default=20)
     enabled = models.BooleanField(default=True)
     disabled_reason = models.CharField(max_length=DETAIL_LENGTH, blank=True)
     last_error = models.CharField(max_length=DETAIL_LENGTH, blank=True)
@@ -74,14 +100,45 @@ class Channel(TenantModel):
         constraints = [
             models.UniqueConstraint(
                 fields=["organization", "name"],
-                condition=Q(deleted_at__isnull=True),
+                condition=Q(deleted_at__isnull=True) & ~Q(kind="owners"),
                 name="channel_name_unique_in_organization",
             ),
+            models.UniqueConstraint(
+                fields=["organization"], condition=Q(kind="owners"), name="channel_owners_once_in_organization"
+            ),
             models.CheckConstraint(
-                condition=Q(deleted_at__isnull=False, enabled=False, recipients=[], sealed_url__isnull=True)
+                condition=Q(
+                    deleted_at__isnull=False,
+                    enabled=False,
+                    recipients=[],
+                    sealed_url__isnull=True,
+                    sealed_secret__isnull=True,
+                    sealed_old_secret__isnull=True,
+                )
                 | (Q(deleted_at__isnull=True, kind="email", sealed_url__isnull=True) & ~Q(recipients=[]))
-                | Q(deleted_at__isnull=True, kind="slack", sealed_url__isnull=False, recipients=[]),
+                | Q(
+                    deleted_at__isnull=True,
+                    kind__in=["slack", "teams"],
+                    sealed_url__isnull=False,
+                    recipients=[],
+                    sealed_secret__isnull=True,
+                )
+                | Q(
+                    deleted_at__isnull=True,
+                    kind__in=["webhook", "pagerduty"],
+                    sealed_url__isnull=False,
+                    recipients=[],
+                    sealed_secret__isnull=False,
+                )
+                | Q(deleted_at__isnull=True, kind="owners", recipients=[], sealed_url__isnull=True),
                 name="channel_has_the_address_of_its_kind",
+            ),
+            models.CheckConstraint(
+                condition=Q(sealed_old_secret__isnull=True) | Q(kind="webhook", old_secret_until__isnull=False),
+                name="channel_old_secret_says_until_when",
+            ),
+            models.CheckConstraint(
+                condition=Q(hourly_limit__gte=1, hourly_limit__lte=1000), name="channel_hourly_limit_in_range"
             ),
         ]
 
@@ -91,6 +148,56 @@ class Channel(TenantModel):
     @property
     def seal_purpose(self) -> str:
         return f"alerts.channel:{self.id}:url"
+
+    @property
+    def secret_purpose(self) -> str:
+        return f"alerts.channel:{self.id}:secret"
+
+
+class ReviewEvery(models.TextChoices):
+    WEEK = "week", "Weekly"
+    MONTH = "month", "Monthly"
+    NEVER = "never", "Never"
+
+
+class MailChoice(TenantModel):
+    """Which mails a member wants from an organization; without a row: alerts, and no review."""
+
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    alerts = models.BooleanField(default=True)
+    review = models.CharField(max_length=5, choices=ReviewEvery.choices, default=ReviewEvery.NEVER)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "user"], name="mailchoice_once_per_member"),
+            models.CheckConstraint(condition=Q(review__in=ReviewEvery.values), name="mailchoice_review_known"),
+        ]
+
+
+class ReviewMail(TenantModel):
+    """A cost review that a member is to get, made once per period; `sent_at` once the mail server took it."""
+
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    every = models.CharField(max_length=5, choices=ReviewEvery.choices)
+    # The local day that the reviewed period begins on.
+    first = models.DateField()
+    created_at = models.DateTimeField()
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "every", "first", "user"], name="reviewmail_once_per_period_and_member"
+            ),
+            models.CheckConstraint(condition=Q(every__in=["week", "month"]), name="reviewmail_period_known"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at", "organization"], condition=Q(sent_at__isnull=True), name="reviewmail_due"
+            )
+        ]
 
 
 class AlertRuleQuerySet(models.QuerySet["AlertRule"]):
@@ -281,6 +388,9 @@ class Delivery(TenantModel):
     # it is on no page and in no answer.
     recipient = models.EmailField(max_length=254, blank=True, default="")
     link = models.CharField(max_length=500, blank=True, default="")
+    action = models.CharField(max_length=11, choices=Action.choices, default=Action.FIRE)
+    # The delivery whose message tells of this one too; set when it is gathered.
+    digest = tenant_key("alerts.Delivery", null=True)
     status = models.CharField(max_length=10, choices=DeliveryStatus.choices, default=DeliveryStatus.PENDING)
     attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField()
@@ -293,7 +403,12 @@ class Delivery(TenantModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["organization", "alert", "channel"], name="delivery_once_per_alert_and_channel"
+                fields=["organization", "alert", "channel", "action"], name="delivery_once_per_alert_and_channel"
+            ),
+            models.CheckConstraint(condition=Q(action__in=Action.values), name="delivery_action_known"),
+            models.CheckConstraint(
+                condition=Q(status="gathered", digest__isnull=False) | (~Q(status="gathered") & Q(digest__isnull=True)),
+                name="delivery_gathered_names_its_digest",
             ),
             models.UniqueConstraint(
                 fields=["organization", "alert", "recipient"],
@@ -314,7 +429,14 @@ class Delivery(TenantModel):
         indexes = [
             models.Index(
                 fields=["next_attempt_at", "organization"], condition=Q(status__in=OPEN_STATUSES), name="delivery_due"
-            )
+            ),
+            # How much a channel had in the last hour.
+            models.Index(
+                fields=["organization", "channel", "sent_at"], condition=Q(status="sent"), name="delivery_sent_when"
+            ),
+            models.Index(
+                fields=["organization", "digest"], condition=Q(status="gathered"), name="delivery_gathered_in"
+            ),
         ]
 
 

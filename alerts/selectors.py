@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db.models import Count, Q
 
+from alerts.gathering import gathered_in
 from alerts.kinds import AlertKind
 from alerts.models import (
     Alert,
@@ -51,6 +52,16 @@ class DeliveryHistory:
     delivery: Delivery
     attempts: list[Attempt] = field(default_factory=list)
 
+    @property
+    def digest_alert_id(self) -> str | None:
+        digest = self.delivery.digest
+        return None if digest is None else str(digest.alert_id)
+
+    @property
+    def told(self) -> DeliveryStatus:
+        """Where telling the channel stands: of a gathered delivery, where its digest does."""
+        return DeliveryStatus((self.delivery.digest or self.delivery).status)
+
 
 @dataclass(frozen=True, slots=True)
 class AlertHistory:
@@ -62,8 +73,10 @@ class AlertHistory:
 
 
 def alert_list(*, organization_id: int, narrowed: AlertFilter, after: Position | None, limit: int) -> list[Alert]:
-    """Alerts, newest first, from right after a position on; at most `limit`."""
+    """Alerts, newest first, from right after a position on; at most `limit`. Digests only when asked for."""
     alerts = Alert.objects.filter(organization_id=organization_id, about__isnull=True)
+    if narrowed.kind is None:
+        alerts = alerts.exclude(kind=AlertKind.DIGEST)
     if narrowed.severity is not None:
         alerts = alerts.filter(severity=narrowed.severity)
     if narrowed.kind is not None:
@@ -115,7 +128,7 @@ def with_deliveries(alerts: Sequence[Alert]) -> list[AlertHistory]:
     found = {alert.id: AlertHistory(alert, []) for alert in alerts}
     organizations = {alert.organization_id for alert in alerts}
     deliveries = Delivery.objects.filter(organization_id__in=organizations, alert_id__in=found)
-    for delivery in deliveries.select_related("channel").order_by("id"):
+    for delivery in deliveries.select_related("channel", "digest").order_by("id"):
         found[delivery.alert_id].deliveries.append(DeliveryHistory(delivery))
     return list(found.values())
 
@@ -137,7 +150,7 @@ def channel_list(*, organization_id: int) -> list[Channel]:
 
 def delivery_summary(history: AlertHistory) -> tuple[str, str]:
     """All deliveries of an alert in a few words, and the tone (good, warn, bad or nothing) to say them in."""
-    counts = Counter(DeliveryStatus(each.delivery.status) for each in history.deliveries)
+    counts = Counter(each.told for each in history.deliveries)
     if not counts:
         return "no channel", ""
     failed = counts[DeliveryStatus.FAILED] + counts[DeliveryStatus.BLOCKED]
@@ -145,3 +158,8 @@ def delivery_summary(history: AlertHistory) -> tuple[str, str]:
     parts = [(failed, "failed"), (waiting, "waiting"), (counts[DeliveryStatus.SENT], "sent")]
     tone = "bad" if failed else "warn" if waiting else "good"
     return ", ".join(f"{count} {word}" for count, word in parts if count), tone
+
+
+def gathered_alerts(digest: AlertHistory) -> list[Alert]:
+    """The alerts that a digest tells of."""
+    return [alert for each in digest.deliveries for alert in gathered_in(each.delivery)]

@@ -1,13 +1,24 @@
 """The shapes of the alerts API."""
 
+from datetime import timedelta
 from typing import Any
 
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
-from alerts.models import AlertEventKind, AlertState, AttemptOutcome, ChannelKind, DeliveryStatus, Severity
+from alerts.addresses import RECIPIENTS_LIMIT
+from alerts.models import (
+    SETTABLE_KINDS,
+    Action,
+    AlertEventKind,
+    AlertState,
+    AttemptOutcome,
+    ChannelKind,
+    DeliveryStatus,
+    Severity,
+)
 from alerts.selectors import AlertHistory, DeliveryHistory
-from alerts.services import RECIPIENTS_LIMIT
+from alerts.services import HOURLY_LIMITS, LONGEST_OVERLAP
 from common.outbound import MAX_URL_LENGTH
 from common.strict import StrictBooleanField, StrictCharField, StrictSerializer
 
@@ -30,7 +41,11 @@ class DeliverySerializer(serializers.Serializer[DeliveryHistory]):
     recipient = serializers.CharField(
         source="delivery.recipient", allow_blank=True, help_text="Who is told in person, where it is no channel."
     )
+    action = serializers.ChoiceField(Action.choices, source="delivery.action")
     status = serializers.ChoiceField(DeliveryStatus.choices, source="delivery.status")
+    digest_alert_id = serializers.CharField(
+        allow_null=True, help_text="Of a delivery that was gathered: the alert whose deliveries tell of the digest."
+    )
     attempt_count = serializers.IntegerField(source="delivery.attempts")
     next_attempt_at = serializers.DateTimeField(source="delivery.next_attempt_at")
     sent_at = serializers.DateTimeField(source="delivery.sent_at", allow_null=True)
@@ -78,10 +93,14 @@ ALERT_PAGE = inline_serializer(
 
 class ChannelSerializer(serializers.Serializer[Any]):
     id = serializers.CharField()
-    kind = serializers.ChoiceField(ChannelKind.choices)
+    kind = serializers.ChoiceField(SETTABLE_KINDS)
     name = serializers.CharField()
     recipients = serializers.ListField(child=serializers.CharField())
     url_host = serializers.CharField(allow_blank=True, help_text="All that is ever shown of a webhook's URL.")
+    hourly_limit = serializers.IntegerField(help_text="Messages in any hour; what is above is told in one digest.")
+    old_secret_until = serializers.DateTimeField(
+        allow_null=True, help_text="Of a webhook: until when the secret before the last change signs along."
+    )
     enabled = serializers.BooleanField()
     disabled_reason = serializers.CharField(allow_blank=True)
     last_error = serializers.CharField(allow_blank=True)
@@ -89,28 +108,58 @@ class ChannelSerializer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
 
 
+class ChannelMadeSerializer(ChannelSerializer):
+    signing_secret = serializers.CharField(
+        required=False, help_text="Of a webhook whose secret was made now: the one time that it is shown."
+    )
+
+
 CHANNEL_PAGE = inline_serializer(
     "ChannelPage", {"data": ChannelSerializer(many=True), "next": serializers.CharField(allow_null=True)}
 )
 
 
-class ChannelChangeSerializer(StrictSerializer[Any]):
+class WholeNumberField(serializers.IntegerField):
+    """A number that came as one: no text, no 1.0, no true."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return int(super().to_internal_value(data))
+
+
+class _AddressSerializer(StrictSerializer[Any]):
+    recipients = serializers.ListField(
+        child=StrictCharField(max_length=254), required=False, min_length=1, max_length=RECIPIENTS_LIMIT
+    )
+    url = StrictCharField(max_length=10 * MAX_URL_LENGTH, required=False, write_only=True)
+    secret = StrictCharField(
+        max_length=200,
+        required=False,
+        write_only=True,
+        help_text="PagerDuty's routing key, or a webhook's signing secret. Another host needs it again.",
+    )
+    hourly_limit = WholeNumberField(min_value=HOURLY_LIMITS[0], max_value=HOURLY_LIMITS[-1], required=False)
+
+
+class ChannelChangeSerializer(_AddressSerializer):
     """A part of a channel to change; what is left out stays."""
 
     name = StrictCharField(max_length=100, required=False)
-    recipients = serializers.ListField(
-        child=StrictCharField(max_length=254), required=False, min_length=1, max_length=RECIPIENTS_LIMIT
-    )
-    url = StrictCharField(max_length=10 * MAX_URL_LENGTH, required=False, write_only=True)
     enabled = StrictBooleanField(required=False)
 
 
-class ChannelCreateSerializer(StrictSerializer[Any]):
-    """Email takes `recipients`, Slack the `url` of an incoming webhook."""
+class ChannelCreateSerializer(_AddressSerializer):
+    """Email takes `recipients`; Slack, Teams and webhooks a `url`; PagerDuty its routing key as `secret`."""
 
-    kind = serializers.ChoiceField(ChannelKind.choices)
+    kind = serializers.ChoiceField(SETTABLE_KINDS)
     name = StrictCharField(max_length=100)
-    recipients = serializers.ListField(
-        child=StrictCharField(max_length=254), required=False, min_length=1, max_length=RECIPIENTS_LIMIT
+
+
+class SecretRotateSerializer(StrictSerializer[Any]):
+    overlap_hours = WholeNumberField(
+        min_value=0,
+        max_value=LONGEST_OVERLAP // timedelta(hours=1),
+        default=24,
+        help_text="For so long the secret before signs along.",
     )
-    url = StrictCharField(max_length=10 * MAX_URL_LENGTH, required=False, write_only=True)

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from celery import current_app
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
-from django.db import IntegrityError, connection, transaction
-from kombu.exceptions import OperationalError
+from django.db import IntegrityError, transaction
 
+from alerts.addresses import Address, address_set, secret_rotated
 from alerts.facts import GivenFacts, facts_checked, one_line
+from alerts.followups import follow_up
 from alerts.kinds import AlertKind
 from alerts.models import (
     DETAIL_LENGTH,
     OPEN_STATUSES,
     SUBJECT_LENGTH,
+    Action,
     Alert,
     AlertEventKind,
     AlertRule,
@@ -27,17 +27,18 @@ from alerts.models import (
     Severity,
 )
 from alerts.standing import alert_noted, channels_told, governing_rule, noted_as_acknowledged
+from alerts.waking import wake_after_commit
 from common.display import moment
 from common.ids import new_id
-from common.outbound import check_url, parse_url
 from common.problems import Problem
-from common.secrets import seal
 from tenants.models import AccessToken, Organization, User
 from tenants.services import actor_name, audit_record
 
-SLACK_HOST = "hooks.slack.com"
-RECIPIENTS_LIMIT = 20
 CHANNELS_LIMIT = 50
+# Messages in an hour: what a person reads, and what a program takes.
+HOURLY_LIMIT, PROGRAMS_HOURLY_LIMIT = 20, 600
+HOURLY_LIMITS = range(1, 1_001)
+LONGEST_OVERLAP = timedelta(days=7)
 TEST_INTERVAL = timedelta(seconds=30)
 SNOOZE_LIMIT = timedelta(days=30)
 TITLE_LENGTH = DEDUP_KEY_LENGTH = 200
@@ -127,7 +128,7 @@ def alert_write(
         Delivery(organization_id=organization_id, alert=alert, channel=channel, next_attempt_at=now)
         for channel in channels
     )
-    _wake_after_commit()
+    wake_after_commit()
     return alert
 
 
@@ -136,20 +137,6 @@ def bounded(dedup_key: str) -> str:
     if len(dedup_key) <= DEDUP_KEY_LENGTH:
         return dedup_key
     return f"{dedup_key[:100]}…{sha256(dedup_key.encode()).hexdigest()}"
-
-
-def _wake_after_commit() -> None:
-    """One message per transaction; it only wakes: beat finds what a lost one leaves."""
-    if not any(registered[1] is _wake for registered in connection.run_on_commit):
-        transaction.on_commit(_wake)
-
-
-def _wake() -> None:
-    try:
-        current_app.send_task("alerts.deliver", expires=30)
-    except OperationalError:
-        # No broker, no wake-up: the delivery waits in Postgres for beat's next round.
-        return
 
 
 def alert_acknowledge(*, alert: Alert, actor: User | AccessToken, now: datetime) -> bool:
@@ -165,6 +152,7 @@ def alert_acknowledge(*, alert: Alert, actor: User | AccessToken, now: datetime)
             organization_id=alert.organization_id, actor=actor, action="alert.acknowledged", target=alert, now=now,
             alert=alert.title,
         )  # fmt: skip
+        follow_up(alert=alert, action=Action.ACKNOWLEDGE, now=now)
     return bool(taken)
 
 
@@ -193,17 +181,21 @@ def channel_create(
     name: str,
     actor: Actor,
     now: datetime,
-    recipients: Sequence[str] = (),
-    url: str = "",
+    recipients: Sequence[str] | None = None,
+    url: str | None = None,
+    secret: str | None = None,
+    hourly_limit: int | None = None,
 ) -> Channel:
-    """A new channel that listens at once. Email takes `recipients`, Slack the `url` of an incoming webhook.
+    """A new channel that listens at once. Email takes `recipients`; Slack, Teams and webhooks take a `url`; webhooks
+    a signing `secret`, PagerDuty its routing key as `secret`.
 
-    ValidationError for fields that make no sense; Problem url-not-allowed for a URL that is not Slack's.
+    ValidationError for fields that make no sense; Problem url-not-allowed for a URL that the kind does not allow.
     """
     if Channel.objects.present().filter(organization=organization).count() >= CHANNELS_LIMIT:
         raise ValidationError(f"An organization has at most {CHANNELS_LIMIT} channels.")
     channel = Channel(id=new_id(), organization=organization, kind=kind, name=one_line(name), created_at=now)
-    _address(channel, recipients=recipients, url=url)
+    channel.hourly_limit = _limit_checked(default_hourly_limit(kind) if hourly_limit is None else hourly_limit)
+    address_set(channel, Address(recipients, url, secret))
     _save(channel, force_insert=True)
     _audit(channel, "channel.created", actor, now, kind=kind, name=channel.name)
     return channel
@@ -225,16 +217,44 @@ def channel_update(
     name: str | None = None,
     recipients: Sequence[str] | None = None,
     url: str | None = None,
+    secret: str | None = None,
+    hourly_limit: int | None = None,
 ) -> Channel:
-    """Changes what is given. A new address clears the trouble the old one had made."""
+    """Changes what is given. A new address clears the trouble the old one had made. See `channel_create`; Problem
+    secret-required for another host without the secret."""
+    address = Address(recipients, url, secret)
     if name is not None:
         channel.name = one_line(name)
-    if recipients is not None or url is not None:
-        _address(channel, recipients=recipients or (), url=url or "")
+    if hourly_limit is not None:
+        channel.hourly_limit = _limit_checked(hourly_limit)
+    if address.is_given:
+        address_set(channel, address)
         channel.last_error, channel.last_error_at = "", None
     _save(channel)
-    changed = {"name": channel.name, **({"address": "changed"} if recipients is not None or url is not None else {})}
+    changed = {"name": channel.name, **({"address": "changed"} if address.is_given else {})}
     _audit(channel, "channel.updated", actor, now, **changed)
+    return channel
+
+
+def default_hourly_limit(kind: str) -> int:
+    return PROGRAMS_HOURLY_LIMIT if kind in {ChannelKind.WEBHOOK, ChannelKind.PAGERDUTY} else HOURLY_LIMIT
+
+
+def _limit_checked(hourly_limit: int) -> int:
+    if hourly_limit not in HOURLY_LIMITS:
+        raise ValidationError({"hourly_limit": "A limit is 1 to 1,000 messages an hour."})
+    return hourly_limit
+
+
+def channel_secret_rotate(*, channel: Channel, secret: str, overlap: timedelta, actor: Actor, now: datetime) -> Channel:
+    """Signs with another secret; the one before signs along for `overlap`. ValidationError for another kind."""
+    if channel.kind != ChannelKind.WEBHOOK:
+        raise ValidationError("Only a webhook has a signing secret.")
+    if not timedelta() <= overlap <= LONGEST_OVERLAP:
+        raise ValidationError({"overlap_hours": "An overlap lasts 0 to 168 hours."})
+    secret_rotated(channel, secret, overlap=overlap, now=now)
+    _save(channel)
+    _audit(channel, "channel.secret_rotated", actor, now, overlap_hours=str(overlap // timedelta(hours=1)))
     return channel
 
 
@@ -258,6 +278,7 @@ def channel_delete(*, channel: Channel, actor: Actor, now: datetime) -> None:
     """Forgets the channel's address; its name stays in the history of alerts. Waiting deliveries will not be made."""
     channel.enabled, channel.deleted_at = False, now
     channel.recipients, channel.sealed_url, channel.url_host = [], None, ""
+    channel.sealed_secret, channel.sealed_old_secret, channel.old_secret_until = None, None, None
     _save(channel)
     Delivery.objects.filter(organization_id=channel.organization_id, channel=channel, status__in=OPEN_STATUSES).update(
         status=DeliveryStatus.FAILED, claimed_until=None
@@ -286,42 +307,22 @@ def channel_test(*, channel: Channel, actor: Actor, now: datetime) -> Alert | No
 
 
 def channel_trouble_report(*, channel: Channel, dedup_key: str, title: str, reason: str, now: datetime) -> None:
-    """Tells the other channels that this one does not work."""
-    others = Channel.objects.listening().filter(organization_id=channel.organization_id).exclude(id=channel.id)
+    """Tells the other channels, and the owners by mail, that this one does not work."""
+    listening = Channel.objects.listening().filter(organization_id=channel.organization_id).exclude(id=channel.id)
+    others = [*listening, _owners_channel(channel.organization_id, now)]
     facts = {"channel": channel.name, "reason": reason}
     alert_write(
         channel.organization_id, others, AlertKind.CHANNEL_PROBLEM, dedup_key, Severity.WARNING, title, facts, now
     )
 
 
-def recipients_checked(recipients: Sequence[str]) -> list[str]:
-    """The addresses in lower case, each once; ValidationError naming the first that is none."""
-    checked = list(dict.fromkeys(recipient.strip().lower() for recipient in recipients if recipient.strip()))
-    if not 1 <= len(checked) <= RECIPIENTS_LIMIT:
-        raise ValidationError({"recipients": f"Give 1 to {RECIPIENTS_LIMIT} email addresses."})
-    for recipient in checked:
-        try:
-            validate_email(recipient)
-        except ValidationError as error:
-            raise ValidationError({"recipients": "One of these is not an email address."}) from error
-        if not recipient.isascii() or len(recipient) > 254:
-            raise ValidationError({"recipients": "One of these is not an email address."})
-    return checked
-
-
-def _address(channel: Channel, *, recipients: Sequence[str], url: str) -> None:
-    if channel.kind == ChannelKind.EMAIL:
-        if url:
-            raise ValidationError({"url": "An email channel has no URL."})
-        channel.recipients = recipients_checked(recipients)
-        return
-    if recipients:
-        raise ValidationError({"recipients": "A Slack channel has no email addresses."})
-    if not url:
-        raise ValidationError({"url": "Give the URL of an incoming webhook."})
-    checked = check_url(url, only_host=SLACK_HOST)
-    channel.url_host = parse_url(checked).authority
-    channel.sealed_url = seal(checked, purpose=channel.seal_purpose, organization_id=channel.organization_id)
+def _owners_channel(organization_id: int, now: datetime) -> Channel:
+    """The organization's channel to its owners, made when it is first needed."""
+    made = Channel(
+        organization_id=organization_id, kind=ChannelKind.OWNERS, name="Owners by email", created_at=now
+    )  # fmt: skip
+    Channel.objects.bulk_create([made], ignore_conflicts=True)
+    return Channel.objects.get(organization_id=organization_id, kind=ChannelKind.OWNERS)
 
 
 def _save(channel: Channel, *, force_insert: bool = False) -> None:

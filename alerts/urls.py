@@ -1,6 +1,6 @@
 from django.urls import path
 
-from alerts import channel_views, incident_views, views
+from alerts import channel_views, incident_views, mail_views, views
 
 urlpatterns = [
     path("o/<slug:org_slug>/alerts", views.alerts, name="alerts"),
@@ -14,4 +14,7 @@ urlpatterns = [
     path("o/<slug:org_slug>/alerts/channels/<int:channel_id>/enable", channel_views.enable, name="channel_enable"),
     path("o/<slug:org_slug>/alerts/channels/<int:channel_id>/disable", channel_views.disable, name="channel_disable"),
     path("o/<slug:org_slug>/alerts/channels/<int:channel_id>/test", channel_views.test, name="channel_test"),
+    path("o/<slug:org_slug>/alerts/channels/<int:channel_id>/secret", channel_views.rotate, name="channel_secret"),
+    path("o/<slug:org_slug>/notifications", mail_views.notifications, name="notifications"),
+    path("unsubscribe", mail_views.unsubscribe_page, name="mail_unsubscribe"),
 ]

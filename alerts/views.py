@@ -20,6 +20,7 @@ from alerts.selectors import (
     alert_list,
     channel_list,
     delivery_summary,
+    gathered_alerts,
     notices_of,
     with_attempts,
     with_deliveries,
@@ -31,7 +32,14 @@ from tenants.roles import Permission
 
 PAGE_SIZE = 50
 SEVERITY_TONES = {Severity.INFO: "info", Severity.WARNING: "warn", Severity.CRITICAL: "bad"}
-STATUS_TONES = {"pending": "warn", "sending": "warn", "sent": "good", "failed": "bad", "blocked": "bad"}
+STATUS_TONES = {
+    "pending": "warn",
+    "sending": "warn",
+    "sent": "good",
+    "gathered": "info",
+    "failed": "bad",
+    "blocked": "bad",
+}
 STATE_TONES = {"firing": "bad", "snoozed": "warn", "acknowledged": "info", "recovered": "good"}
 
 
@@ -89,6 +97,7 @@ def alert(request: HttpRequest, access: Access, alert_id: int) -> HttpResponse:
         "lines": lines_of(found.facts),
         "link": link_of(found.facts),
         "history": history,
+        "gathered": gathered_alerts(told) if found.kind == AlertKind.DIGEST else [],
         "events": told.events,
         "notices": notices_of(found),
         "state_tone": STATE_TONES[found.state],

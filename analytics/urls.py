@@ -1,6 +1,6 @@
 from django.urls import path
 
-from analytics import adjustment_views, price_views, trace_views, views
+from analytics import adjustment_views, price_views, review_views, trace_views, views
 
 urlpatterns = [
     path("o/<slug:org_slug>/", views.overview, name="overview"),
@@ -13,4 +13,5 @@ urlpatterns = [
     path("o/<slug:org_slug>/traces", trace_views.trace_list, name="traces"),
     path("o/<slug:org_slug>/traces/one", trace_views.trace, name="trace"),
     path("o/<slug:org_slug>/adjustments", adjustment_views.adjustments, name="adjustments"),
+    path("o/<slug:org_slug>/review", review_views.cost_review, name="review"),
 ]

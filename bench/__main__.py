@@ -13,9 +13,9 @@ django.setup()
 
 from django.core.management import call_command  # noqa: E402
 
-from bench import alert_truth, memory, reservations, scale, throughput  # noqa: E402
+from bench import alert_latency, alert_truth, memory, reservations, scale, throughput  # noqa: E402
 
-PARTS = ("alerts", "throughput", "memory", "reservations", "scale")
+PARTS = ("alerts", "throughput", "memory", "reservations", "alert-latency", "scale")
 
 
 def main() -> None:
@@ -45,6 +45,8 @@ def main() -> None:
             reservations.measure()
         if "scale" in parts:
             scale.measure(log, small=given.stored // 20, large=given.stored)
+        if "alert-latency" in parts:
+            alert_latency.measure(log)
 
 
 if __name__ == "__main__":

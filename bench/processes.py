@@ -28,9 +28,10 @@ def web(log: Path) -> Iterator[str]:
 
 
 @contextmanager
-def worker(log: Path) -> Iterator[None]:
+def worker(log: Path, **environment: str) -> Iterator[None]:
     """The Celery worker as `manage.py up` runs it: two processes that settle."""
-    with _running(["-m", "celery", "--app", "costhub", "--quiet", "worker", "--concurrency", "2", "--beat"], log):
+    command = ["-m", "celery", "--app", "costhub", "--quiet", "worker", "--concurrency", "2", "--beat"]
+    with _running(command, log, **environment):
         yield
 
 

@@ -16,7 +16,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, cast
@@ -158,16 +158,17 @@ def _is_ipv6(text: str) -> bool:
     return True
 
 
-def check_url(url: str, *, only_host: str | None = None, resolver: Resolver = resolve) -> str:
+def check_url(url: str, *, only_hosts: Collection[str] = (), resolver: Resolver = resolve) -> str:
     """The URL, when it may be saved; Problem url-not-allowed, always the same one, otherwise.
 
-    With `only_host` that very name is required and not resolved: its addresses are tested whenever it is used.
+    With `only_hosts` one of those names is required (`*.` before one stands for any name below it) and not resolved:
+    its addresses are tested whenever it is used.
     """
     target = parse_url(url)
     if target.allowed_by_operator:
         return url
-    if only_host is not None:
-        if target.host != only_host:
+    if only_hosts:
+        if not any(_host_matches(target.host, pattern) for pattern in only_hosts):
             raise url_not_allowed()
         return url
     try:
@@ -179,8 +180,24 @@ def check_url(url: str, *, only_host: str | None = None, resolver: Resolver = re
     return url
 
 
+def _host_matches(host: str, pattern: str) -> bool:
+    return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
+
+
 def post_json(url: str, payload: Any, *, resolver: Resolver = resolve, total_s: float = TOTAL_S) -> Outcome:
     """POSTs the payload as JSON and says what came of it, after at most `total_s` seconds. Raises nothing for it."""
+    return post_body(url, json.dumps(payload).encode(), {}, resolver=resolver, total_s=total_s)
+
+
+def post_body(
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    resolver: Resolver = resolve,
+    total_s: float = TOTAL_S,
+) -> Outcome:
+    """POSTs a body of JSON as it stands, for a signature over its bytes; `headers` are our own, in visible ASCII."""
     deadline = time.monotonic() + total_s
     try:
         target = parse_url(url)
@@ -193,7 +210,7 @@ def post_json(url: str, payload: Any, *, resolver: Resolver = resolve, total_s: 
     if not target.allowed_by_operator and not all_public(addresses):
         return Outcome(Kind.BLOCKED, "address")
     try:
-        return _exchange(target, addresses, json.dumps(payload).encode(), deadline)
+        return _exchange(target, addresses, _head(target, len(body), headers) + body, deadline)
     except ssl.SSLCertVerificationError:
         return Outcome(Kind.BLOCKED, "tls")
     except TimeoutError:
@@ -202,17 +219,17 @@ def post_json(url: str, payload: Any, *, resolver: Resolver = resolve, total_s: 
         return Outcome(Kind.RETRYABLE, "network")
 
 
-def _exchange(target: Target, addresses: list[str], body: bytes, deadline: float) -> Outcome:
+def _exchange(target: Target, addresses: list[str], request: bytes, deadline: float) -> Outcome:
     with _connect(target, addresses, deadline) as connection:
         connection.settimeout(_left(deadline))
-        connection.sendall(_head(target, len(body)) + body)
+        connection.sendall(request)
         # http.client reads the status and the headers through `makefile`, and nothing more of a socket.
         response = http.client.HTTPResponse(cast("socket.socket", _Bounded(connection, deadline)), method="POST")
         response.begin()
         return _outcome(response.status, response.getheader("Retry-After", ""))
 
 
-def _head(target: Target, length: int) -> bytes:
+def _head(target: Target, length: int, headers: Mapping[str, str]) -> bytes:
     lines = (
         f"POST {target.path} HTTP/1.1",
         f"Host: {target.authority}",
@@ -221,6 +238,7 @@ def _head(target: Target, length: int) -> bytes:
         "Content-Type: application/json",
         f"Content-Length: {length}",
         "Connection: close",
+        *(f"{name}: {value}" for name, value in headers.items()),
     )
     return "".join(f"{line}\r\n" for line in (*lines, "")).encode("ascii")
 

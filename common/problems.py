@@ -41,6 +41,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "validation-error": (422, "Request is not valid"),
     "price-implausible": (422, "The price is so far from known ones that it must be confirmed"),
     "url-not-allowed": (422, "The URL is not allowed"),
+    "secret-required": (422, "The secret must be given again"),
     "precondition-required": (428, "Say which version you mean to change"),
     "rate-limited": (429, "Too many requests"),
     "internal-error": (500, "Something went wrong on our side"),

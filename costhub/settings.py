@@ -214,6 +214,7 @@ CELERY_BEAT_SCHEDULE = {
     "settle-usage": {"task": "ingest.settle", "schedule": 2.0, "options": {"expires": 10}},
     "evaluate-rules": {"task": "watch.evaluate", "schedule": 60.0, "options": {"expires": 50}},
     "run-imports": {"task": "ingest.run_imports", "schedule": 5.0, "options": {"expires": 30}},
+    "send-reviews": {"task": "analytics.send_reviews", "schedule": 300.0, "options": {"expires": 240}},
     "deliver-alerts": {"task": "alerts.deliver", "schedule": 5.0, "options": {"expires": 30}},
     "work-off-repricings": {"task": "corrections.work_off", "schedule": 5.0, "options": {"expires": 30}},
     "sweep-reservations": {"task": "budgets.sweep_reservations", "schedule": 5.0, "options": {"expires": 10}},

@@ -1,11 +1,15 @@
-"""Email: text and HTML, one message to each recipient, so that one refused address spoils nothing for the others."""
+"""Email: text and HTML, one message to each recipient, so that one refused address spoils nothing for the others.
+
+A recipient who is a member gets the link that stops these mails, in the mail and in its headers (RFC 8058).
+"""
 
 import smtplib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum, auto
 from functools import partial
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -22,6 +26,7 @@ SENDING_S = 60
 SUBJECT_LENGTH = 150
 PERMANENT_CODE = 500
 
+_NO_LINKS: Mapping[str, str] = MappingProxyType({})
 COLOURS = {"info": "#1d4ed8", "warning": "#b45309", "critical": "#b91c1c"}
 
 
@@ -33,12 +38,14 @@ class Fate(Enum):
     WAITING = auto()
 
 
-def email(recipients: Sequence[str], reached: Sequence[str] = ()) -> Send:
+def email(recipients: Iterable[str], reached: Sequence[str] = (), unsubscribe: Mapping[str, str] = _NO_LINKS) -> Send:
     """Mails to the recipients that are not among those `reached` by an earlier attempt."""
-    return partial(send, [recipient for recipient in recipients if recipient not in reached], len(reached))
+    return partial(send, [recipient for recipient in recipients if recipient not in reached], len(reached), unsubscribe)
 
 
-def send(recipients: Sequence[str], reached_before: int, message: Message) -> Result:
+def send(recipients: Sequence[str], reached_before: int, unsubscribe: Mapping[str, str], message: Message) -> Result:
+    if not recipients and not reached_before:
+        return Result(AttemptOutcome.DELIVERED, "Nobody was mailed: no recipient wants these mails, or all have them.")
     stop = time.monotonic() + SENDING_S
     fates = dict.fromkeys(recipients, Fate.WAITING)
     connection = get_connection()
@@ -47,15 +54,15 @@ def send(recipients: Sequence[str], reached_before: int, message: Message) -> Re
         connection.open()
         for recipient in recipients:
             if time.monotonic() < stop:
-                fates[recipient] = _mail(recipient, message, connection)
+                fates[recipient] = _mail(recipient, message, connection, unsubscribe.get(recipient, ""))
     with suppress(smtplib.SMTPException, OSError):
         connection.close()
     return result_of(fates, reached_before)
 
 
-def _mail(recipient: str, message: Message, connection: BaseEmailBackend) -> Fate:
+def _mail(recipient: str, message: Message, connection: BaseEmailBackend, unsubscribe_url: str) -> Fate:
     try:
-        compose(recipient, message, connection).send()
+        compose(recipient, message, connection, unsubscribe_url).send()
     except smtplib.SMTPRecipientsRefused as error:
         code = max(code for code, _ in error.recipients.values())
         return Fate.REFUSED if code >= PERMANENT_CODE else Fate.WAITING
@@ -64,12 +71,16 @@ def _mail(recipient: str, message: Message, connection: BaseEmailBackend) -> Fat
     return Fate.REACHED
 
 
-def compose(recipient: str, message: Message, connection: BaseEmailBackend | None = None) -> EmailMultiAlternatives:
-    """The mail to one recipient. Its Message-ID is the delivery's, so that a mail sent twice is known as one."""
+def compose(
+    recipient: str, message: Message, connection: BaseEmailBackend | None = None, unsubscribe_url: str = ""
+) -> EmailMultiAlternatives:
+    """The mail to one recipient. Its Message-ID is the delivery's, so that a mail sent twice is known as one; what it
+    refers to is shared by all about one thing, so that mailboxes show them together."""
     context = {
         "message": message,
         "colour": COLOURS.get(message.severity, COLOURS["info"]),
         "base_url": settings.BASE_URL,
+        "unsubscribe_url": unsubscribe_url,
     }
     host = urlsplit(settings.BASE_URL).hostname
     mail = EmailMultiAlternatives(
@@ -77,10 +88,22 @@ def compose(recipient: str, message: Message, connection: BaseEmailBackend | Non
         body=render_to_string("alerts/email/alert.txt", context),
         to=[recipient],
         connection=connection,
-        headers={"Message-ID": f"<{message.reference}@{host}>", "Auto-Submitted": "auto-generated"},
+        headers={
+            "Message-ID": f"<{message.reference}@{host}>",
+            "Auto-Submitted": "auto-generated",
+            **({"References": f"<{message.thread}@{host}>"} if message.thread else {}),
+            **unsubscribe_headers(unsubscribe_url),
+        },
     )
     mail.attach_alternative(render_to_string("alerts/email/alert.html", context), "text/html")
     return mail
+
+
+def unsubscribe_headers(url: str) -> dict[str, str]:
+    """What lets a mailbox stop these mails with one click of its own button."""
+    if not url:
+        return {}
+    return {"List-Unsubscribe": f"<{url}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
 
 
 def result_of(fates: Mapping[str, Fate], reached_before: int = 0) -> Result:

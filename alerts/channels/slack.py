@@ -1,34 +1,25 @@
 """Slack, through an incoming webhook: Block Kit, and plain text for notifications.
 
 Names come from users and may hold anything: `& < >` are escaped, so that none of Slack's control sequences (mentions,
-channels, links) can be written, and `verbatim` keeps Slack from making links and mentions out of the rest. The one
-link is ours, on the button.
+channels, links) can be written, and `verbatim` keeps Slack from making links and mentions out of the rest. The only
+links are ours, on buttons.
 """
 
 from functools import partial
 from typing import Any
 
-from alerts.channels.base import Message, Result, Send
+from alerts.channels.base import Message, Receiver, Result, Send
 from alerts.facts import Line
-from alerts.models import AttemptOutcome
-from common.outbound import Kind, Outcome, post_json
+from common.outbound import post_json
 
-HEADER_LIMIT, FIELD_LIMIT, TEXT_LIMIT, FIELDS_LIMIT = 150, 2_000, 3_000, 10
+HOSTS = ("hooks.slack.com",)
+HEADER_LIMIT, FIELD_LIMIT, TEXT_LIMIT = 150, 2_000, 3_000
+# Slack shows ten fields in a section; more lines than three sections hold are read on the page.
+FIELDS_LIMIT, SECTIONS_LIMIT = 10, 3
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _SIGNS = {"info": "🔵", "warning": "🟠", "critical": "🔴"}
 
-_RETRYABLE = {
-    "429": "Slack asked to wait (429).",
-    "5xx": "Slack answered with an error (5xx).",
-    "4xx": "Slack was not ready (4xx).",
-    "timeout": "Slack did not answer in time.",
-    "dns": "The name of the server could not be found.",
-    "network": "The connection to Slack failed.",
-}
-_BLOCKED = {
-    "address": "The URL leads to an address that is not allowed; nothing was sent.",
-    "tls": "The server could not prove who it is (TLS); nothing was sent.",
-}
+SLACK = Receiver("Slack", "Slack no longer knows this webhook")
 
 
 def slack(url: str) -> Send:
@@ -36,22 +27,7 @@ def slack(url: str) -> Send:
 
 
 def send(url: str, message: Message) -> Result:
-    return result_of(post_json(url, payload(message)))
-
-
-def result_of(outcome: Outcome) -> Result:
-    match outcome.kind:
-        case Kind.DELIVERED:
-            return Result(AttemptOutcome.DELIVERED, "Slack accepted the message.")
-        case Kind.RETRYABLE:
-            detail = _RETRYABLE.get(outcome.reason, "Slack gave no usable answer.")
-            return Result(AttemptOutcome.RETRY, detail, retry_after_s=outcome.retry_after_s)
-        case Kind.BLOCKED:
-            return Result(AttemptOutcome.BLOCKED, _BLOCKED[outcome.reason])
-        case Kind.PERMANENT if outcome.gone:
-            return Result(AttemptOutcome.FAILED, "Slack no longer knows this webhook (4xx).", channel_is_dead=True)
-        case Kind.PERMANENT:
-            return Result(AttemptOutcome.FAILED, f"Slack refused the message ({outcome.reason}).")
+    return SLACK.result_of(post_json(url, payload(message)))
 
 
 def payload(message: Message) -> dict[str, Any]:
@@ -59,9 +35,10 @@ def payload(message: Message) -> dict[str, Any]:
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": {"type": "plain_text", "text": escaped(summary, HEADER_LIMIT), "emoji": False}},
     ]
-    if message.lines:
-        blocks.append({"type": "section", "fields": [_field(line) for line in message.lines[:FIELDS_LIMIT]]})
-    blocks += [_button(message), _context(message)]
+    for start in range(0, len(message.lines), FIELDS_LIMIT)[:SECTIONS_LIMIT]:
+        lines = message.lines[start : start + FIELDS_LIMIT]
+        blocks.append({"type": "section", "fields": [_field(line) for line in lines]})
+    blocks += [_buttons(message), _context(message)]
     text = f"{summary}: {'; '.join(f'{line.label} {line.value}' for line in message.lines)}"
     return {"text": escaped(text, TEXT_LIMIT), "blocks": blocks, "unfurl_links": False, "unfurl_media": False}
 
@@ -81,20 +58,21 @@ def _field(line: Line) -> dict[str, Any]:
     return {"type": "mrkdwn", "text": label + value, "verbatim": True}
 
 
-def _button(message: Message) -> dict[str, Any]:
-    return {
-        "type": "actions",
-        "elements": [
-            {
-                "type": "button",
-                "text": {"type": "plain_text", "text": "Open in CostHub", "emoji": False},
-                "url": message.url,
-                **({"style": "danger"} if message.severity == "critical" else {}),
-            }
-        ],
-    }
+def _buttons(message: Message) -> dict[str, Any]:
+    """Links, all of them ours. The alert's own page is where it is acknowledged."""
+    danger = {"style": "danger"} if message.severity == "critical" else {}
+    elements = [_button("Open in CostHub", message.url) | danger]
+    if message.alert_url != message.url:
+        elements.append(_button("Acknowledge or see history", message.alert_url))
+    return {"type": "actions", "elements": elements}
+
+
+def _button(text: str, url: str) -> dict[str, Any]:
+    return {"type": "button", "text": {"type": "plain_text", "text": text, "emoji": False}, "url": url}
 
 
 def _context(message: Message) -> dict[str, Any]:
-    text = escaped(f"{message.organization} · {message.kind}", FIELD_LIMIT)
+    more = len(message.lines) - FIELDS_LIMIT * SECTIONS_LIMIT
+    told = f"{message.organization} · {message.kind}"
+    text = escaped(f"{more} more in CostHub · {told}" if more > 0 else told, FIELD_LIMIT)
     return {"type": "context", "elements": [{"type": "plain_text", "text": text, "emoji": False}]}

@@ -7,10 +7,10 @@ import pytest
 from django.core.exceptions import ValidationError
 from pytest_django import Settings
 
+from alerts.addresses import RECIPIENTS_LIMIT
 from alerts.models import Channel, Delivery
 from alerts.services import (
     CHANNELS_LIMIT,
-    RECIPIENTS_LIMIT,
     channel_create,
     channel_delete,
     channel_disable,

@@ -114,7 +114,7 @@ def test_workers_are_woken_once_and_only_after_the_commit(
     tenant: Tenant, now: datetime, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
 ) -> None:
     woken: list[str] = []
-    monkeypatch.setattr("alerts.services.current_app.send_task", lambda name, **_: woken.append(name))
+    monkeypatch.setattr("alerts.waking.current_app.send_task", lambda name, **_: woken.append(name))
     with django_capture_on_commit_callbacks() as callbacks:
         fired(tenant, now)
         fired(tenant, now, key="another")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from alerts.channels.base import Message
-from alerts.channels.slack import FIELDS_LIMIT, escaped, payload, result_of
+from alerts.channels.slack import FIELDS_LIMIT, SECTIONS_LIMIT, SLACK, escaped, payload
 from alerts.facts import Line
 from alerts.models import AttemptOutcome
 from common.outbound import Kind, Outcome
@@ -56,7 +56,7 @@ def test_the_message_says_it_all_and_leads_to_the_page() -> None:
     header, fields, actions, context = sent["blocks"]
     assert header["text"] == {"type": "plain_text", "text": "🔴 Search team: 100 % is spent", "emoji": False}
     assert [field["text"] for field in fields["fields"]] == ["*Spent*\n$1,000.10", "*Limit*\n$1,000.00"]
-    assert actions["elements"][0]["url"] == MESSAGE.url
+    assert [button["url"] for button in actions["elements"]] == [MESSAGE.url, MESSAGE.alert_url]
     assert context["elements"][0]["text"] == "Acme · Budget threshold"
 
 
@@ -73,12 +73,13 @@ def test_a_name_cannot_write_a_control_sequence(name: str) -> None:
 
 def test_everything_fits_into_slacks_limits() -> None:
     endless = "<&>" * 5_000
-    lines = tuple(Line("Model", endless) for _ in range(30))
+    lines = tuple(Line("Model", endless) for _ in range(35))
     sent = payload(Message("d", endless, endless, "info", endless, lines, MESSAGE.url, MESSAGE.alert_url))
-    header, section, _, context = sent["blocks"]
+    header, *sections, _, context = sent["blocks"]
     assert len(header["text"]["text"]) <= 150
-    assert len(section["fields"]) == FIELDS_LIMIT
-    assert all(len(field["text"]) <= 2_000 for field in section["fields"])
+    assert [len(section["fields"]) for section in sections] == [FIELDS_LIMIT] * SECTIONS_LIMIT
+    assert all(len(field["text"]) <= 2_000 for section in sections for field in section["fields"])
+    assert context["elements"][0]["text"].startswith("5 more in CostHub · ")
     assert len(context["elements"][0]["text"]) <= 2_000
     assert len(sent["text"]) <= 3_000
     json.dumps(sent)
@@ -111,6 +112,6 @@ def test_a_message_without_facts_has_no_empty_section() -> None:
     ],
 )
 def test_what_an_outcome_means(outcome: Outcome, attempt: AttemptOutcome, dead: bool) -> None:
-    result = result_of(outcome)
+    result = SLACK.result_of(outcome)
     assert (result.outcome, result.channel_is_dead, result.retry_after_s) == (attempt, dead, outcome.retry_after_s)
     assert result.detail.endswith((".", ")"))

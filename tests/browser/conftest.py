@@ -68,7 +68,7 @@ class Demo:
 
 @pytest.fixture(scope="package")
 def demo(browser: Browser, product: Product, smtp: SmtpServer, slack: SlackServer) -> Demo:
-    """With one of everything that the demo itself has not: a token, a channel off, an import, a viewer and more."""
+    """With one of everything that the demo itself has not: a token, channels off, an import, a viewer and more."""
     said = product.run("manage.py", "demo")
     login = re.search(r"login: (\S+)  password: (\S+)", said)
     assert login, said
@@ -78,7 +78,9 @@ def demo(browser: Browser, product: Product, smtp: SmtpServer, slack: SlackServe
     people.issue_token(owner, DEMO, "terraform")
     people.preview_repricing(owner, DEMO, "New agreement")
     people.add_channel(owner, DEMO, "Slack", "Spend in Slack", url=slack.url)
-    owner.get_by_role("button", name="Switch off Spend in Slack").click()
+    people.switch_off(owner, DEMO, "Spend in Slack")
+    assert people.add_webhook(owner, DEMO, "Our receiver", slack.url).startswith("whsec_")
+    people.switch_off(owner, DEMO, "Our receiver")
     people.pause_budget(owner, DEMO, datetime.now(UTC) + timedelta(days=5))
     people.ask_for_more(owner, DEMO, "250.00", "A customer launches on Friday")
     people.upload_usage(owner, DEMO, "last-quarter.csv", usage_csv(datetime.now(UTC)))

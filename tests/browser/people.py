@@ -93,6 +93,21 @@ def add_channel(page: Page, org: str, kind: str, name: str, **address: Any) -> N
     expect(page.get_by_role("rowheader", name=name)).to_be_visible()
 
 
+def add_webhook(page: Page, org: str, name: str, url: str) -> str:
+    """The signing secret, as it is shown this once."""
+    page.goto(f"/o/{org}/alerts/channels/new/webhook")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("URL").fill(url)
+    page.get_by_role("button", name="Add channel").click()
+    return page.locator("#secret").inner_text()
+
+
+def switch_off(page: Page, org: str, channel: str) -> None:
+    page.goto(f"/o/{org}/alerts/channels")
+    page.get_by_role("button", name=f"Switch off {channel}").click()
+    expect(page.get_by_text(f"{channel} is off")).to_be_visible()
+
+
 def issue_token(page: Page, org: str, name: str) -> None:
     page.goto(f"/o/{org}/settings/tokens/new")
     page.get_by_label("Name").fill(name)

@@ -22,6 +22,7 @@ ACTIONS = {
     "channel_create",
     "channel_edit",
     "channel_test",
+    "channel_secret",
     "alert_acknowledge",
     "alert_snooze",
     "alert_rule_create",
@@ -41,8 +42,8 @@ ACTIONS = {
     "increase_withdraw",
     "approval_policy",
 }
-# What anybody may do who sees the organization.
-MAY_DO = {"increase_ask"}
+# What anybody may do who sees the organization; which mails come to oneself is everybody's own to say.
+MAY_DO = {"increase_ask", "notifications"}
 
 
 def post(page: Page, path: str) -> int:

@@ -203,12 +203,12 @@ def test_accepted_at_save(url: str) -> None:
 )
 def test_a_pinned_host_is_that_host_exactly(url: str) -> None:
     with pytest.raises(Problem):
-        check_url(url, only_host="hooks.slack.com", resolver=answering(PUBLIC))
+        check_url(url, only_hosts=["hooks.slack.com"], resolver=answering(PUBLIC))
 
 
 def test_a_pinned_host_is_saved_without_asking_a_name_server() -> None:
     url = "https://hooks.slack.com/services/T0/B0/x"
-    assert check_url(url, only_host="hooks.slack.com", resolver=unresolvable) == url
+    assert check_url(url, only_hosts=["hooks.slack.com"], resolver=unresolvable) == url
 
 
 @pytest.mark.parametrize("addresses", [[PUBLIC, INTERNAL], [INTERNAL, PUBLIC], [PUBLIC, "::ffff:10.0.0.1"]])
