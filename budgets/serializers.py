@@ -49,7 +49,7 @@ def _not_blank(text: str) -> None:
         raise serializers.ValidationError("must not be blank", code="blank")
 
 
-class ScopeWriteSerializer(StrictSerializer[Any]):
+class BudgetScopeWriteSerializer(StrictSerializer[Any]):
     """A team and a virtual key are named by `id`, the organization is the caller's own. What callers name has a
     `value`, a tag its `tag_name` too, and with `team` only what it and the teams below it use of that counts."""
 
@@ -134,7 +134,7 @@ class BudgetTermsSerializer(StrictSerializer[Any]):
 class BudgetCreateSerializer(BudgetTermsSerializer):
     """Takes the unit that amounts are written in, in its context."""
 
-    scope = ScopeWriteSerializer()
+    scope = BudgetScopeWriteSerializer()
     unit = OneOf(Unit.values, required=False)
     period = PeriodWriteSerializer()
 
@@ -163,7 +163,7 @@ class BudgetChangeSerializer(BudgetTermsSerializer):
         return attrs
 
 
-class ScopeSerializer(serializers.Serializer[Any]):
+class BudgetScopeSerializer(serializers.Serializer[Any]):
     type = serializers.ChoiceField(Scope.choices, source="budget.scope_type")
     id = serializers.SerializerMethodField(help_text="null for what callers name")
     name = serializers.CharField(source="scope", help_text="in words")
@@ -227,7 +227,7 @@ _LIMITS_AHEAD = {
 class BudgetSerializer(serializers.Serializer[BudgetState]):
     id = serializers.CharField(source="budget.id")
     name = serializers.CharField(source="budget.name")
-    scope = ScopeSerializer(source="*")
+    scope = BudgetScopeSerializer(source="*")
     unit = serializers.ChoiceField(Unit.values, source="budget.unit")
     limit = InUnitField("base", help_text="as it is set now")
     limits_ahead = serializers.SerializerMethodField(help_text="what it will be set to, and from when on")
