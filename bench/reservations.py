@@ -127,8 +127,8 @@ def _reserve_and_commit() -> Client:
             if len(held) == BATCH:
                 engine.settle(_Org.id, _sums(), held)
                 done, held = done + BATCH, []
-        engine.settle(_Org.id, [], held)
-        return done
+        engine.settle(_Org.id, _sums(), held)
+        return done + len(held)
 
     return client
 
