@@ -13,9 +13,9 @@ django.setup()
 
 from django.core.management import call_command  # noqa: E402
 
-from bench import alert_latency, alert_truth, memory, scale, throughput  # noqa: E402
+from bench import alert_latency, alert_truth, memory, reservations, scale, throughput  # noqa: E402
 
-PARTS = ("alerts", "throughput", "memory", "scale", "alert-latency")
+PARTS = ("alerts", "throughput", "memory", "reservations", "alert-latency", "scale")
 
 
 def main() -> None:
@@ -41,6 +41,8 @@ def main() -> None:
             throughput.measure(given.events, log)
         if "memory" in parts:
             memory.measure(log)
+        if "reservations" in parts:
+            reservations.measure()
         if "scale" in parts:
             scale.measure(log, small=given.stored // 20, large=given.stored)
         if "alert-latency" in parts:

@@ -6,10 +6,11 @@ caller would have tried again, or have stopped asking, is not modelled.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import NamedTuple
 
 from budgets.models import Action, Unit
@@ -173,6 +174,13 @@ def replay(trial: Trial, calls: Iterable[Call], *, before: Mapping[datetime, int
     return Replay(course.windows, {name: dict(values) for name, values in course.affected.items()})
 
 
+_AMOUNT: dict[Unit, Callable[[Call], int]] = {
+    Unit.COST: attrgetter("cost"),
+    Unit.TOKENS: attrgetter("tokens"),
+    Unit.REQUESTS: attrgetter("requests"),
+}
+
+
 class _Course:
     """Where a replay stands."""
 
@@ -180,6 +188,7 @@ class _Course:
         self.windows: list[WindowReplay] = []
         self.affected: dict[str, dict[str, Tally]] = defaultdict(lambda: defaultdict(Tally))
         self._trial = trial
+        self._amount = _AMOUNT[Unit(trial.unit)]
         self._marks = sorted(trial.marks, key=lambda mark: mark.amount)
         self._steps = sorted(trial.steps, key=lambda step: _STRICTNESS.index(step.action), reverse=True)
         self._slots = dict(before)
@@ -280,15 +289,6 @@ class _Course:
         amount = self._amount(call)
         for dimension in AFFECTED:
             self.affected[dimension][str(getattr(call, AFFECTED[dimension]))].add(call.requests, amount, call.cost)
-
-    def _amount(self, call: Call) -> int:
-        match self._trial.unit:
-            case Unit.TOKENS:
-                return call.tokens
-            case Unit.REQUESTS:
-                return call.requests
-            case _:
-                return call.cost
 
 
 def _above(value: int, limit: int | None) -> bool:

@@ -35,6 +35,12 @@ class BudgetCreateForm(BudgetForm):
         widget=forms.TextInput(attrs=PLAIN | {"list": "known-values"}),
         help_text="Which customer, feature, agent, user or model, or what of the tag; as callers write it.",
     )
+    when_unavailable = choice_field(
+        [("", "Refuse where it blocks, else allow for a while"), *WhenUnavailable.choices],
+        label="When counters cannot be asked",
+        help_text="What a call is answered while nobody can say how much is left.",
+        required=False,
+    )
     tag_name = forms.CharField(
         label="Tag", required=False, max_length=40,
         widget=forms.TextInput(attrs=PLAIN | {"list": "known-tags"}),
@@ -48,7 +54,7 @@ class BudgetCreateForm(BudgetForm):
         label="Days of a rolling window", min_value=DAYS[0], max_value=DAYS[1], required=False
     )
     fiscal_year_start_month = forms.TypedChoiceField(
-        choices=_MONTHS, coerce=int, required=False, label="Fiscal year begins in",
+        choices=_MONTHS, coerce=int, required=False, initial=1, label="Fiscal year begins in",
         help_text="For quarters and years.",
     )  # fmt: skip
     week_start = forms.ChoiceField(

@@ -111,7 +111,7 @@ def explain(question: Question, reserved: Mapping[int, int] | None = None) -> Ex
 
 def standings_of(budgets: Sequence[Budget], question: Question, reserved: Mapping[int, int]) -> list[Standing]:
     """The budgets at the question's moment, in their order."""
-    limits, actions = limits_of(budgets), _actions(budgets)
+    limits, actions = limits_of(budgets, question.at), _actions(budgets)
     amounts = _used_then(budgets, question.at) if question.is_past else used(budgets, question.now)
     return [
         Standing(

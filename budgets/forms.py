@@ -59,8 +59,15 @@ def amount_field(**options: Any) -> forms.CharField:
     return forms.CharField(max_length=options.pop("max_length", 40), widget=widget, **options)
 
 
+class KeptChoice(forms.ChoiceField):
+    """A choice that stays as it is when a form is sent without it."""
+
+    def clean(self, value: Any) -> Any:
+        return "" if value in self.empty_values else super().clean(value)
+
+
 def choice_field(choices: Any, **options: Any) -> forms.ChoiceField:
-    return forms.ChoiceField(choices=choices, required=False, **options)
+    return KeptChoice(choices=choices, **options)
 
 
 class BudgetForm(ServiceForm):
@@ -205,7 +212,7 @@ def _action_fields(number: int) -> dict[str, forms.Field]:
         f"action{number}_at": forms.IntegerField(
             min_value=1, max_value=MAX_THRESHOLD, required=False, label="From percent"
         ),
-        f"action{number}_do": choice_field([("", "Nothing"), *Action.choices], label="Do"),
+        f"action{number}_do": forms.ChoiceField(choices=[("", "Nothing"), *Action.choices], required=False, label="Do"),
         f"action{number}_requests": _rate("Requests per minute"),
         f"action{number}_tokens": _rate("Tokens per minute"),
     }

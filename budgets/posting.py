@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
+
+from django.db import transaction
 
 from budgets.applying import Applying
 from budgets.crossings import crossings
 from budgets.ledger import book
 from budgets.notices import budget_crossed
+from budgets.reservations.settled import bring_in
 from tenants.models import Organization
 from usage.adjustments import Correction, Entry, Why, corrections_book, entries_book
 from usage.locks import lock_organization
@@ -43,9 +47,10 @@ def settle_owners(
     *, organization: Organization, budgets: Applying, owners: Mapping[Owner, Spent], now: datetime
 ) -> int:
     """Settles what owners spent against the budgets (those whose values were watched) and alerts of every threshold
-    that was crossed."""
+    that was crossed; once that has committed, the counters of reservations learn of it."""
     if budgets:
         entries = book(organization_id=organization.id, budgets=budgets, owners=owners, now=now)
         for crossing in crossings(budgets, entries, now):
             budget_crossed(crossing=crossing, organization=organization, now=now)
+    transaction.on_commit(partial(bring_in, organization.id, now), robust=True)
     return sum(spent.cost for spent in owners.values())

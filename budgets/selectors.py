@@ -12,6 +12,7 @@ from budgets.fitting import overcommitted
 from budgets.labels import scope_label
 from budgets.limits import base_at, limit_at, limits_now, limits_of
 from budgets.models import Budget, BudgetLimit, LedgerEntry, LimitKind, Scope, Unit
+from budgets.reservations.reserved import reserved_in
 from budgets.standing import Used, used_in
 from budgets.terms import ActionTerm, actions_of
 from budgets.thresholds import percent, reached, runs_out_at
@@ -59,6 +60,8 @@ class BudgetState:
     # What the limit will be set to later.
     planned: Sequence[BudgetLimit]
     actions: Sequence[ActionTerm]
+    # Held for calls in flight, beside what is used; None while nobody knows.
+    reserved: int | None = 0
     # How much more its parts are allowed together; None: they fit, or nobody asked (`with_overcommits`).
     overcommitted: int | None = None
 
@@ -115,11 +118,14 @@ def states_of(budgets: Iterable[Budget], now: datetime) -> list[BudgetState]:
     history = limits_of(budgets, now)
     windows = {budget.id: window_of(budget).at(now) for budget in budgets}
     sums = used_in(budgets, windows)
-    fired, actions = _fired(budgets, windows), actions_of(budgets)
+    fired, actions, held = _fired(budgets, windows), actions_of(budgets), reserved_in(budgets, windows)
     return [
-        _state(
-            budget, windows[budget.id], sums[budget.id], history[budget.id], fired.get(budget.id, 0),
-            actions[budget.id], now,
+        replace(
+            _state(
+                budget, windows[budget.id], sums[budget.id], history[budget.id], fired.get(budget.id, 0),
+                actions[budget.id], now,
+            ),
+            reserved=held[budget.id],
         )
         for budget in budgets
     ]  # fmt: skip

@@ -198,7 +198,8 @@ class CurrentSerializer(serializers.Serializer[BudgetState]):
     start = serializers.DateTimeField()
     end = serializers.DateTimeField(allow_null=True, help_text="when it begins anew, or the running day ends; or never")
     limit = InUnitField("limit", help_text="in force now, with what was added for a while")
-    spent = InUnitField("spent")
+    spent = InUnitField("spent", help_text="with what is charged for abandoned authorizations until their usage comes")
+    reserved = InUnitField("reserved", allow_null=True, help_text="held for calls in flight; null: nobody knows now")
     remaining = InUnitField("remaining", help_text="negative once the limit was passed")
     percent = serializers.CharField(help_text="spent in percent of the limit, cut to one decimal")
     forecast = InUnitField(

@@ -19,14 +19,17 @@ class Used:
     requests: int = 0
     # Part of `requests` whose cost is not known: the true cost is higher.
     unpriced_requests: int = 0
+    # Charged for abandoned authorizations until their usage comes in, in the budget's own unit.
+    provisional: int = 0
 
     @classmethod
     def of_entry(cls, entry: LedgerEntry) -> "Used":
         return cls(int(entry.spent), entry.tokens, entry.requests, entry.unpriced_requests)
 
     def of(self, unit: str) -> int:
-        """What counts against a limit in this unit (`budgets.models.Unit`)."""
-        return {Unit.COST: self.cost, Unit.TOKENS: self.tokens, Unit.REQUESTS: self.requests}[Unit(unit)]
+        """What counts against the limit of a budget in this unit (`budgets.models.Unit`), which must be its own."""
+        sums = {Unit.COST: self.cost, Unit.TOKENS: self.tokens, Unit.REQUESTS: self.requests}
+        return sums[Unit(unit)] + self.provisional
 
 
 def used(budgets: Sequence[Budget], now: datetime) -> dict[int, Used]:
@@ -41,7 +44,8 @@ def used_in(budgets: Sequence[Budget], windows: Mapping[int, Period]) -> dict[in
     with server_cursor() as cursor:
         cursor.execute(
             "SELECT asked.budget_id, coalesce(sum(entry.spent), 0), coalesce(sum(entry.tokens), 0),"
-            " coalesce(sum(entry.requests), 0), coalesce(sum(entry.unpriced_requests), 0)"
+            " coalesce(sum(entry.requests), 0), coalesce(sum(entry.unpriced_requests), 0),"
+            " coalesce(sum(entry.provisional), 0)"
             " FROM unnest(%(organizations)s::bigint[], %(budgets)s::bigint[], %(starts)s::timestamptz[],"
             " %(ends)s::timestamptz[]) AS asked (organization_id, budget_id, starts, ends)"
             " LEFT JOIN budgets_ledgerentry AS entry ON entry.organization_id = asked.organization_id"

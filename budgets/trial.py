@@ -27,7 +27,7 @@ from tenants.services import zone_checked
 
 MIN_DAYS, DAYS, MAX_DAYS = 1, 30, 90
 # Events that are replayed one by one; a page waits for it, a program may wait longer.
-EXACT_ON_A_PAGE, EXACT_OVER_THE_API = 200_000, 1_000_000
+EXACT_ON_A_PAGE, EXACT_OVER_THE_API = 200_000, 500_000
 
 
 @dataclass(frozen=True, slots=True)

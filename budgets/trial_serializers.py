@@ -15,17 +15,10 @@ from budgets.trial_report import Report
 from common.money import to_usd
 
 
-def _tally(name: str) -> serializers.Serializer[Any]:
-    """A new one for every use: the schema names it once."""
-    return inline_serializer(
-        "TrialTally",
-        {
-            "requests": serializers.IntegerField(),
-            "amount": serializers.CharField(help_text="in the budget's unit"),
-            "cost": serializers.CharField(help_text="in USD"),
-        },
-        help_text=name,
-    )
+class TrialTallySerializer(serializers.Serializer[Any]):
+    requests = serializers.IntegerField()
+    amount = serializers.CharField(help_text="in the budget's unit")
+    cost = serializers.CharField(help_text="in USD")
 
 
 def _moment(**options: Any) -> serializers.DateTimeField:
@@ -50,9 +43,9 @@ _WINDOW = inline_serializer(
             },
             many=True,
         ),
-        "total": _tally("all that happened"),
-        "stopped": _tally("refused, throttled, or waiting for approval"),
-        "degraded": _tally("gone to a cheaper model, at its price"),
+        "total": TrialTallySerializer(help_text="all that happened"),
+        "stopped": TrialTallySerializer(help_text="refused, throttled, or waiting for approval"),
+        "degraded": TrialTallySerializer(help_text="gone to a cheaper model, at its price"),
     },
     many=True,
 )
@@ -76,9 +69,9 @@ TRIAL = inline_serializer(
         "exact_to": serializers.ChoiceField(list(Grain), help_text="the event, or only the hour or day it was in"),
         "summary": serializers.CharField(),
         "notes": serializers.ListField(child=serializers.CharField()),
-        "total": _tally("all that happened"),
-        "stopped": _tally("refused, throttled, or waiting for approval"),
-        **{outcome.value: _tally(outcome.value) for outcome in Outcome},
+        "total": TrialTallySerializer(help_text="all that happened"),
+        "stopped": TrialTallySerializer(help_text="refused, throttled, or waiting for approval"),
+        **{outcome.value: TrialTallySerializer() for outcome in Outcome},
         "spared": serializers.CharField(help_text="USD that cheaper models would have saved"),
         "windows_total": serializers.IntegerField(help_text="with usage"),
         "windows": _WINDOW,

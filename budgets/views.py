@@ -73,6 +73,11 @@ class Row:
     mode: str
 
     @property
+    def past(self) -> int:
+        """By how much the limit was passed."""
+        return -self.state.remaining
+
+    @property
     def will_pass(self) -> bool:
         """Inside the limit now, and past it at the end if the period goes on like this."""
         return self.state.spent <= self.state.limit < (self.state.projected or 0)

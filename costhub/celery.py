@@ -13,7 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "costhub.settings")
 app = Celery("costhub")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
-app.autodiscover_tasks(["ingest.imports"])
+app.autodiscover_tasks(["ingest.imports", "budgets.reservations"])
 
 
 @worker_init.connect

@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, ge
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from budgets.reservations.metrics import reservation_metrics
 from ingest.selectors import Pipeline, pipeline
 from ingest.turned_away import DUPLICATE
 from usage.retention import months_ahead, unpriced_requests
@@ -57,6 +58,7 @@ class PipelineCollector(Collector):
             "costhub_settled_last_minute", "Events settled in the last 60 seconds.", state.settled_last_minute
         )
         yield from _turned_away(state)
+        yield from reservation_metrics()
         yield GaugeMetricFamily(
             "costhub_unpriced_requests", "Requests of stored usage that no price is known for.", unpriced_requests()
         )

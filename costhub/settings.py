@@ -197,8 +197,10 @@ CACHES = {
 }
 
 _redis = urlsplit(REDIS_URL)
-_database = parse_qs(_redis.query).get("db", ["0"])[0]
-CELERY_BROKER_URL = f"redis+socket://{_redis.path}?virtual_host={_database}" if _redis.scheme == "unix" else REDIS_URL
+_redis_database = parse_qs(_redis.query).get("db", ["0"])[0]
+CELERY_BROKER_URL = (
+    f"redis+socket://{_redis.path}?virtual_host={_redis_database}" if _redis.scheme == "unix" else REDIS_URL
+)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 10, "socket_connect_timeout": REDIS_TIMEOUT_S, "max_retries": 0}
 CELERY_TASK_IGNORE_RESULT = True
@@ -215,11 +217,18 @@ CELERY_BEAT_SCHEDULE = {
     "send-reviews": {"task": "analytics.send_reviews", "schedule": 300.0, "options": {"expires": 240}},
     "deliver-alerts": {"task": "alerts.deliver", "schedule": 5.0, "options": {"expires": 30}},
     "work-off-repricings": {"task": "corrections.work_off", "schedule": 5.0, "options": {"expires": 30}},
+    "sweep-reservations": {"task": "budgets.sweep_reservations", "schedule": 5.0, "options": {"expires": 10}},
+    "check-counters": {"task": "budgets.check_counters", "schedule": 60.0, "options": {"expires": 30}},
     "price-late": {"task": "corrections.price_late", "schedule": 300.0, "options": {"expires": 240}},
     "book-fees": {"task": "ingest.book_fees", "schedule": 300.0, "options": {"expires": 240}},
     "make-partitions": {"task": "usage.make_partitions", "schedule": 3600.0, "options": {"expires": 1800}},
     "drop-old-events": {"task": "usage.drop_old_events", "schedule": 3600.0, "options": {"expires": 1800}},
     "forget-old-claims": {"task": "ingest.forget_old_claims", "schedule": 3600.0, "options": {"expires": 1800}},
+    "forget-old-reservations": {
+        "task": "budgets.forget_old_reservations",
+        "schedule": 86_400.0,
+        "options": {"expires": 1800},
+    },
     "forget-old-counts": {"task": "ingest.forget_old_counts", "schedule": 86_400.0, "options": {"expires": 1800}},
 }
 

@@ -18,6 +18,7 @@ from django.db import DatabaseError, OperationalError, connection
 from alerts.services import alert_raise
 from budgets.applying import Applying
 from budgets.posting import settle_owners
+from budgets.reservations.lifecycle import authorizations_end
 from common.db import server_cursor
 from ingest.progress import note_settled
 from pricing.charge import charge
@@ -140,6 +141,11 @@ def book_late(work: Round) -> None:
             work.owners[owner] = work.owners.get(owner, NOTHING).plus(spent)
 
 
+def end_authorizations(work: Round) -> None:
+    """What was held for these calls is let go in the step that lets their usage count, once this has committed."""
+    authorizations_end(organization_id=work.organization_id, usage=work.charged, now=work.now)
+
+
 def settle_budgets(work: Round) -> None:
     """Against every budget they count in; what crosses a threshold alerts."""
     settle_owners(organization=work.organization, budgets=work.budgets, owners=work.owners, now=work.now)
@@ -173,7 +179,7 @@ def note_progress(work: Round) -> None:
 
 
 PREPARE = (identify, price, pack)
-SETTLE = (set_late_apart, store, book_late, settle_budgets, tell_of_unpriced, note_progress)
+SETTLE = (set_late_apart, store, book_late, end_authorizations, settle_budgets, tell_of_unpriced, note_progress)
 
 
 def settle_waiting(now: datetime) -> int:

@@ -131,6 +131,13 @@ class PriceBook:
             return _always(Resolution(vendor, name, reason=UNKNOWN_MODEL))
         return _timeline(vendor, entry, tier)
 
+    def rates_of(self, provider: str, at: datetime) -> list[Rate]:
+        """The rates of all models of a provider at a moment, of every tier; none for a provider nobody knows."""
+        vendor, _ = normalize(provider, "")
+        models = self._providers[vendor].models if vendor in self._providers else ()
+        found = (_timeline(vendor, model, tier).at(at).rate for model in models for tier in model.prices)
+        return [rate for rate in found if rate is not None]
+
     def _model(self, vendor: str, name: str) -> ModelEntry | None:
         for provider_id in (vendor, *self._providers[vendor].fallbacks):
             provider = self._providers.get(provider_id)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from pricing.book import REMEMBERED_NAMES, PriceBook, PricePeriod, Resolution, Timeline
 from pricing.normalize import normalize
+from pricing.rate import Rate
 from pricing.rules import Rule, RuleKind, by_precedence
 
 
@@ -43,6 +44,10 @@ class OrganizationBook:
             _contracted(listed.period_at(start), [rule for rule in rules if rule.in_force(start)]) for start in starts
         ]
         return Timeline(starts, periods, listed.before)
+
+    def rates_of(self, provider: str, at: datetime) -> list[Rate]:
+        """The list's; what an organization pays by its own rules is as a rule less."""
+        return self.catalog.rates_of(provider, at)
 
     def rules_for(self, provider: str, model: str, tier: str) -> list[Rule]:
         """Every rule about this model, past and future ones too; of those in force at a moment the first wins."""

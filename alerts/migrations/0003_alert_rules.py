@@ -241,7 +241,7 @@ class Migration(migrations.Migration):
                             ("snoozed", "Snoozed"),
                             ("reminded", "Told again after a snooze"),
                             ("recovered", "Recovered"),
-                            ("ended", "Ended with its period"),
+                            ("ended", "Ended"),
                         ],
                         max_length=20,
                     ),

@@ -87,6 +87,7 @@ def test_a_request_by_its_id(tenant: Tenant, stranger: Tenant, owner: Client) ->
     page = text(owner.get(PAGE, {"request_id": " 01ABC "}))
     assert "Tight has $1.00 left of $10.00 ($9.00 used), and the call needs $2.00." in page
     assert f"virtual_key={tenant.key.id}&amp;model=gpt-4o&amp;customer=acme" in page
+    assert f"/o/acme/budgets/{budget.id}/increase" in page
     missing = owner.get(PAGE, {"request_id": "nothing"})
     assert missing.status_code == 404
     assert "No refusal of this id" in text(missing)

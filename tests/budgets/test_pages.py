@@ -410,3 +410,90 @@ def test_only_the_methods_that_mean_something(tenant: Tenant, owner: Client) -> 
     assert owner.post("/o/acme/budgets").status_code == 405
     assert owner.delete(f"/o/acme/budgets/{budget.id}").status_code == 405
     assert owner.put(f"/o/acme/budgets/{budget.id}/edit").status_code == 405
+
+
+# Everything a budget may have
+
+
+def test_a_budget_on_a_value_with_all_its_terms(tenant: Tenant, owner: Client) -> None:
+    given = FORM | {
+        "scope": "customer", "value": "acme", "within": str(tenant.team.id), "unit": "tokens", "limit": "2,000,000",
+        "period": "rolling", "rolling_days": "30", "enforcement": "hard", "shadow": "yes", "overcommit": "no",
+        "threshold_amounts": "500,000 1,000,000", "forecast_thresholds": "", "rollover": "", "action0_at": "80",
+        "action0_do": "throttle", "action0_requests": "60", "action0_tokens": "",
+    }  # fmt: skip
+    assert owner.post("/o/acme/budgets/new", given).status_code == 302
+    (budget,) = budgets(tenant)
+    assert (budget.scope_type, budget.value, budget.team_id, budget.unit) == (
+        "customer", "acme", tenant.team.id, "tokens",
+    )  # fmt: skip
+    assert (budget.limit, budget.rolling_days, budget.threshold_amounts) == (2_000_000, 30, [500_000, 1_000_000])
+    assert (budget.enforcement, budget.shadow, budget.overcommit, budget.when_unavailable) == (
+        "hard", True, False, "closed",
+    )  # fmt: skip
+    page = text(owner.get(f"/o/acme/budgets/{budget.id}"))
+    for said in ("customer acme in Default", "shadow: would block at the limit", "Throttle to 60 requests per minute"):
+        assert said in page
+    assert "last 30 days" in text(owner.get("/o/acme/budgets"))
+    # What the form shows can be sent back, and what is not sent stays.
+    shown = text(owner.get(f"/o/acme/budgets/{budget.id}/edit"))
+    assert 'value="500,000 1,000,000"' in shown
+    changed = {"name": "b", "limit": "3,000,000", "thresholds": "", "version": "1", "limit_from": "2099-01-01"}
+    assert owner.post(f"/o/acme/budgets/{budget.id}/edit", changed).status_code == 302
+    (after,) = budgets(tenant)
+    assert (after.limit, after.threshold_amounts, after.shadow, after.overcommit) == (
+        2_000_000, [500_000, 1_000_000], True, False,
+    )  # fmt: skip
+    page = text(owner.get(f"/o/acme/budgets/{budget.id}"))
+    assert "3,000,000 tokens" in page
+    assert "planned" in page
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scope": "customer"},
+        {"scope": "tag", "value": "prod"},
+        {"scope": "customer", "value": "acme", "within": "17"},
+        {"unit": "tokens", "limit": "1.5"},
+        {"unit": "euros"},
+        {"period": "rolling", "rolling_days": "1"},
+        {"period": "total", "forecast_thresholds": "100"},
+        {"threshold_amounts": "0"},
+        {"forecast_thresholds": "1001"},
+        {"rollover": "-1"},
+        {"grace_seconds": "86401"},
+        {"action0_at": "80", "action0_do": "throttle"},
+        {"action0_at": "101", "action0_do": "block"},
+        {"enforcement": "firm"},
+    ],
+)
+def test_terms_that_cannot_be(tenant: Tenant, owner: Client, changes: dict[str, str]) -> None:
+    response = owner.post("/o/acme/budgets/new", FORM | changes)
+    assert response.status_code == 422
+    assert budgets(tenant) == []
+
+
+@pytest.mark.parametrize("period", ["hour", "quarter", "year", "rolling", "total"])
+def test_longer_and_endless_windows_have_a_page(tenant: Tenant, owner: Client, prices: None, period: str) -> None:
+    days = 30 if period == "rolling" else None
+    budget = make_budget(tenant, on="tag", tag_name="env", value="prod", period=period, rolling_days=days)
+    use(tenant, event(tags={"env": "prod"}))
+    assert "$0.00023" in text(owner.get(f"/o/acme/budgets/{budget.id}"))
+    assert "tag env = prod" in text(owner.get("/o/acme/budgets"))
+
+
+def test_names_that_callers_used_are_offered(tenant: Tenant, owner: Client, prices: None) -> None:
+    use(tenant, event(customer="acme", tags={"env": "prod"}))
+    page = text(owner.get("/o/acme/budgets/new?scope=customer&value=acme"))
+    assert '<option value="acme" label="customer">' in page
+    assert '<option value="prod" label="tag env">' in page
+    assert 'value="customer" selected' in page
+
+
+def test_a_whole_that_is_over_committed_says_so(tenant: Tenant, owner: Client) -> None:
+    whole = make_budget(tenant, "Whole", limit=100 * USD)
+    for name in ("A", "B"):
+        make_budget(tenant, name, team=make_team(tenant, name), limit=60 * USD)
+    assert "over-committed by $20.00" in text(owner.get("/o/acme/budgets"))
+    assert "$20.00 more than this" in text(owner.get(f"/o/acme/budgets/{whole.id}"))
