@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, F, OuterRef, Q
 
 from alerts.channels.base import Message, Result, Send
 from alerts.gathering import due_deliveries, gather, lock_claims
@@ -115,14 +115,14 @@ def _claim_of(organization_id: int, most: int, now: datetime) -> list[Job]:
 def _put_off_followups(organization_id: int, now: datetime) -> None:
     """What follows something of the same alert that its channel is still to be told waits, and looks due to nobody."""
     untold = Delivery.objects.filter(
+        Q(alert_id=OuterRef("alert_id")) | Q(alert_id=OuterRef("alert__about_id")),
         organization_id=organization_id,
-        alert_id=OuterRef("alert_id"),
         channel_id=OuterRef("channel_id"),
         id__lt=OuterRef("id"),
         status__in=OPEN_STATUSES,
     )
-    following = due_deliveries(organization_id, now).exclude(action=Action.FIRE).filter(Exists(untold))
-    following.update(next_attempt_at=now + FOLLOWUP_WAIT)
+    following = due_deliveries(organization_id, now).filter(~Q(action=Action.FIRE) | Q(alert__about__isnull=False))
+    following.filter(Exists(untold)).update(next_attempt_at=now + FOLLOWUP_WAIT)
 
 
 def _job(organization: Organization, delivery: Delivery, now: datetime) -> Job:

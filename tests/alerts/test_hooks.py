@@ -11,8 +11,9 @@ from pytest_django import Settings
 from alerts.channels import webhook
 from alerts.deliver import deliver_due
 from alerts.followups import follow_up
-from alerts.models import Action, Attempt, Channel, ChannelKind
-from alerts.services import alert_acknowledge, channel_create, channel_secret_rotate
+from alerts.kinds import AlertKind
+from alerts.models import Action, Attempt, Channel, ChannelKind, Severity
+from alerts.services import alert_acknowledge, alert_write, channel_create, channel_secret_rotate
 from tenants.access import organization_scope
 from tests.alerts.conftest import deliveries, fired, statuses
 from tests.factories import Tenant
@@ -181,6 +182,19 @@ def test_pagerduty_hears_of_the_whole_incident_in_order(hooks: Hooks) -> None:
     assert told == [("trigger", incident)] * 2 + [("acknowledge", incident), ("resolve", incident)]
     assert {each.payload["routing_key"] for each in hooks.server.requests} == {KEY}
     assert statuses(hooks.tenant) == ["sent"] * 3
+
+
+def test_a_notice_that_it_recovered_resolves_the_incident_whatever_the_limit(hooks: Hooks) -> None:
+    channel = hooks.channel(ChannelKind.PAGERDUTY, hourly_limit=1)
+    alert = fired(hooks.tenant, hooks.now)
+    with organization_scope(hooks.tenant.id):
+        alert_write(
+            hooks.tenant.id, [channel], AlertKind.RECOVERY, "recovered", Severity.INFO, "Recovered", {}, hooks.now,
+            about=alert,
+        )  # fmt: skip
+    assert [hooks.run(timedelta(seconds=seconds)) for seconds in (0, 5)] == [1, 1]
+    told = [(each.payload["event_action"], each.payload["dedup_key"]) for each in hooks.server.requests]
+    assert told == [("trigger", f"alert-{alert.id}"), ("resolve", f"alert-{alert.id}")]
 
 
 def test_a_channel_without_incidents_hears_of_an_alert_once(hooks: Hooks) -> None:
