@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from time_machine import travel
 
+from budgets import held
 from budgets.models import Budget, BudgetAction, BudgetLimit, Enforcement, LimitKind
+from budgets.reservations.engine import Engine
 from budgets.reservations.models import ModelAllowance, RateLimit, Reason, Refusal
 from budgets.services import budget_archive
 from tenants.access import organization_scope
@@ -50,12 +52,22 @@ def test_everything_that_applies_to_a_key(tenant: Tenant, reader: Caller, prices
     assert [each["name"] for each in body["budgets"]] == ["All", "Mine"]
     found = body["budgets"][1]
     assert (found["limit"], found["used"], found["left"]) == ("0.000455000", "0.000227500", "0.000227500")
-    assert (found["reserved"], found["unpriced_requests"], found["timezone"]) == (None, 1, "Asia/Kathmandu")
+    assert (found["reserved"], found["unpriced_requests"], found["timezone"]) == ("0.000000000", 1, "Asia/Kathmandu")
     assert found["resets_at"] == found["window"]["end"]
     assert found["scope"]["id"] == str(tenant.key.id)
     assert body["may_raise"] == [{"email": "owner@acme.example", "role": "owner"}]
-    assert (body["allowed"], body["reasons"]) == (True, [])
-    assert ["in flight" in sentence for sentence in body["unknown"]] == [True]
+    assert (body["allowed"], body["reasons"], body["unknown"]) == (True, [], [])
+
+
+def test_where_counters_do_not_answer_it_says_so(
+    tenant: Tenant, reader: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_budget(tenant)
+    nobody_there = Engine("redis://127.0.0.1:1/0")
+    monkeypatch.setattr(held, "engine", lambda: nobody_there)
+    body = reader("GET", f"explain?virtual_key={tenant.key.id}").body
+    assert body["budgets"][0]["reserved"] is None
+    assert ["could not be read" in sentence for sentence in body["unknown"]] == [True]
 
 
 def test_a_call_that_would_not_fit_and_exactly_why(tenant: Tenant, reader: Caller, prices: None) -> None:
