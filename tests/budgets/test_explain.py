@@ -8,8 +8,9 @@ from time_machine import travel
 
 from budgets import held
 from budgets.models import Budget, BudgetAction, BudgetLimit, Enforcement, LimitKind
-from budgets.reservations.engine import Engine
+from budgets.reservations.engine import Engine, prefix_of
 from budgets.reservations.models import ModelAllowance, RateLimit, Reason, Refusal
+from budgets.reservations.settled import engine
 from budgets.services import budget_archive
 from tenants.access import organization_scope
 from tests.budgets.support import USD, Caller, make_budget, use
@@ -254,3 +255,25 @@ def test_a_list_by_pages_and_filters(tenant: Tenant, reader: Caller) -> None:
     assert listed("budget=nonsense") == listed("virtual_key=1") == []
     for bad in ("reason=mood", "shadow=maybe", "cursor=x", "limit=0", "colour=red"):
         assert reader("GET", f"refusals?{bad}").problem == (422, "validation-error")
+
+
+def test_from_an_authorization_to_its_explanation(tenant: Tenant, reader: Caller, prices: None) -> None:
+    budget = make_budget(tenant, "Tight", limit=200_000)
+    change(tenant, budget, enforcement=Enforcement.HARD)
+    key = Caller(tenant.bearer)
+    estimate = {"input_tokens": 1000, "max_output_tokens": 100}
+    call = {"provider": "openai", "model": "gpt-4.1-nano", "estimate": estimate}
+    assert key("POST", "authorizations", {"id": "first", **call}).status == 201
+    refused = key("POST", "authorizations", {"id": "second", **call})
+    assert refused.problem == (402, "budget-exceeded")
+    (found,) = key("GET", "explain").body["budgets"]
+    assert (found["reserved"], found["left"]) == ("0.000140000", "0.000060000")
+    body = reader("GET", f"refusals/{refused.body['request_id']}").body
+    (reason,) = body["reasons"]
+    assert reason["detail"] == (
+        "Tight has $0.00006 left of $0.0002 ($0.00 used, $0.00014 held by calls in flight), and the call needs"
+        " $0.00014."
+    )
+    assert key("GET", "refusals").body["data"][0]["request_id"] == refused.body["request_id"]
+    for counter in engine().client.scan_iter(f"{prefix_of(tenant.id)}*"):
+        engine().client.delete(counter)
