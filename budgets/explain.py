@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db.models import Q
 
 from budgets.applying import Applying, Subject, usage_scope, window_of
+from budgets.held import held_now
 from budgets.limits import limit_at, limits_of
 from budgets.models import Budget, BudgetAction, BudgetLimit, LimitKind
 from budgets.reservations.models import ModelAllowance, RateLimit
@@ -90,12 +91,13 @@ def question_of(
     return Question(key, at, now, subject, model, input_tokens, max_output_tokens)
 
 
-def explain(question: Question, reserved: Mapping[int, int] | None = None) -> Explanation:
-    """Everything that is known of the question. `reserved`: budget id → what calls in flight hold now, as far as that
-    is known."""
+def explain(question: Question) -> Explanation:
+    """Everything that is known of the question."""
     organization_id = question.key.organization_id
     teams = ancestor_ids(team_parents(organization_id), question.key.team_id)
-    standings = standings_of(_applying(question), question, {} if question.is_past else reserved or {})
+    budgets = _applying(question)
+    reserved = {} if question.is_past else held_now(organization_id, budgets, question.now)
+    standings = standings_of(budgets, question, reserved)
     ask = ask_of(question)
     mine = Q(virtual_key_id=question.key.id) | Q(team_id__in=teams)
     return Explanation(

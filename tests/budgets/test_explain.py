@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 from time_machine import travel
 
+from budgets import held
 from budgets.models import Budget, BudgetAction, BudgetLimit, Enforcement, LimitKind
+from budgets.reservations.engine import Engine, prefix_of
 from budgets.reservations.models import ModelAllowance, RateLimit, Reason, Refusal
+from budgets.reservations.settled import engine
 from budgets.services import budget_archive
 from tenants.access import organization_scope
 from tests.budgets.support import USD, Caller, make_budget, use
@@ -50,12 +53,22 @@ def test_everything_that_applies_to_a_key(tenant: Tenant, reader: Caller, prices
     assert [each["name"] for each in body["budgets"]] == ["All", "Mine"]
     found = body["budgets"][1]
     assert (found["limit"], found["used"], found["left"]) == ("0.000455000", "0.000227500", "0.000227500")
-    assert (found["reserved"], found["unpriced_requests"], found["timezone"]) == (None, 1, "Asia/Kathmandu")
+    assert (found["reserved"], found["unpriced_requests"], found["timezone"]) == ("0.000000000", 1, "Asia/Kathmandu")
     assert found["resets_at"] == found["window"]["end"]
     assert found["scope"]["id"] == str(tenant.key.id)
     assert body["may_raise"] == [{"email": "owner@acme.example", "role": "owner"}]
-    assert (body["allowed"], body["reasons"]) == (True, [])
-    assert ["in flight" in sentence for sentence in body["unknown"]] == [True]
+    assert (body["allowed"], body["reasons"], body["unknown"]) == (True, [], [])
+
+
+def test_where_counters_do_not_answer_it_says_so(
+    tenant: Tenant, reader: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_budget(tenant)
+    nobody_there = Engine("redis://127.0.0.1:1/0")
+    monkeypatch.setattr(held, "engine", lambda: nobody_there)
+    body = reader("GET", f"explain?virtual_key={tenant.key.id}").body
+    assert body["budgets"][0]["reserved"] is None
+    assert ["could not be read" in sentence for sentence in body["unknown"]] == [True]
 
 
 def test_a_call_that_would_not_fit_and_exactly_why(tenant: Tenant, reader: Caller, prices: None) -> None:
@@ -242,3 +255,25 @@ def test_a_list_by_pages_and_filters(tenant: Tenant, reader: Caller) -> None:
     assert listed("budget=nonsense") == listed("virtual_key=1") == []
     for bad in ("reason=mood", "shadow=maybe", "cursor=x", "limit=0", "colour=red"):
         assert reader("GET", f"refusals?{bad}").problem == (422, "validation-error")
+
+
+def test_from_an_authorization_to_its_explanation(tenant: Tenant, reader: Caller, prices: None) -> None:
+    budget = make_budget(tenant, "Tight", limit=200_000)
+    change(tenant, budget, enforcement=Enforcement.HARD)
+    key = Caller(tenant.bearer)
+    estimate = {"input_tokens": 1000, "max_output_tokens": 100}
+    call = {"provider": "openai", "model": "gpt-4.1-nano", "estimate": estimate}
+    assert key("POST", "authorizations", {"id": "first", **call}).status == 201
+    refused = key("POST", "authorizations", {"id": "second", **call})
+    assert refused.problem == (402, "budget-exceeded")
+    (found,) = key("GET", "explain").body["budgets"]
+    assert (found["reserved"], found["left"]) == ("0.000140000", "0.000060000")
+    body = reader("GET", f"refusals/{refused.body['request_id']}").body
+    (reason,) = body["reasons"]
+    assert reason["detail"] == (
+        "Tight has $0.00006 left of $0.0002 ($0.00 used, $0.00014 held by calls in flight), and the call needs"
+        " $0.00014."
+    )
+    assert key("GET", "refusals").body["data"][0]["request_id"] == refused.body["request_id"]
+    for counter in engine().client.scan_iter(f"{prefix_of(tenant.id)}*"):
+        engine().client.delete(counter)
