@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db.models import Exists, Q
+from django.utils import timezone
 
 from budgets.applying import Applying, Subject, window_of
 from budgets.limits import limit_at, limits_of
@@ -174,7 +175,9 @@ def _read(common: Common, subject: Subject, named: Iterable[tuple[Scope, str, st
     budgets = Applying(candidates, common.parents).of(subject)
     if not budgets:
         return []
-    limits = limits_of(budgets)
+    # With what rolled over into the present window; what rolls over into the next is there within `BELIEVED_S` of its
+    # begin, and until then the limit is the lower one.
+    limits = limits_of(budgets, timezone.now())
     actions: dict[int, list[BudgetAction]] = defaultdict(list)
     for action in BudgetAction.objects.filter(
         organization_id=common.organization_id, budget_id__in=[budget.id for budget in budgets]
