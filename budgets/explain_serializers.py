@@ -30,7 +30,7 @@ ACTION = inline_serializer(
     "ExplainedAction",
     {
         "at_percent": serializers.IntegerField(),
-        "action": serializers.ChoiceField(Action.choices),
+        "action": serializers.ChoiceField(Action.values),
         "requests_per_minute": serializers.IntegerField(allow_null=True),
         "tokens_per_minute": serializers.IntegerField(allow_null=True),
         "reached": serializers.BooleanField(),
@@ -51,8 +51,8 @@ STANDING = inline_serializer(
                 "within": _text(allow_null=True, help_text="the id of the team that a value is looked for in"),
             },
         ),
-        "unit": serializers.ChoiceField(Unit.choices),
-        "enforcement": serializers.ChoiceField(Enforcement.choices),
+        "unit": serializers.ChoiceField(Unit.values),
+        "enforcement": serializers.ChoiceField(Enforcement.values),
         "shadow": serializers.BooleanField(help_text="refuses nothing; reports what it would have refused"),
         "paused_until": serializers.DateTimeField(allow_null=True),
         "limit": _text(help_text=f"in force at that moment; {_AMOUNT}"),
@@ -136,7 +136,7 @@ REFUSAL_FIELDS: dict[str, Any] = {
         "RefusalBudget",
         {
             **_NAMED,
-            "unit": serializers.ChoiceField(Unit.choices),
+            "unit": serializers.ChoiceField(Unit.values),
             **{name: _text(allow_null=True) for name in _NUMBERS},
         },
         allow_null=True,

@@ -64,7 +64,7 @@ TRIAL = inline_serializer(
     {
         "start": serializers.DateTimeField(),
         "end": serializers.DateTimeField(),
-        "unit": serializers.ChoiceField(Unit.choices),
+        "unit": serializers.ChoiceField(Unit.values),
         "limit": serializers.CharField(),
         "exact_to": serializers.ChoiceField(list(Grain), help_text="the event, or only the hour or day it was in"),
         "summary": serializers.CharField(),

@@ -23,10 +23,10 @@ from tenants.models import AccessToken
 from watch.scopes import scope_checked
 from watch.serializers import (
     RULE_PAGE,
+    AlertRuleSerializer,
     MuteSerializer,
     RuleChangeSerializer,
     RuleCreateSerializer,
-    RuleSerializer,
     scope_shape,
 )
 
@@ -78,7 +78,7 @@ class RulesView(RuleAPIView):
     def get(self, request: Request) -> Response:
         query_parameters(request, frozenset())
         rules = rule_list(organization_id=self.caller.organization_id)
-        return Response({"data": [RuleSerializer(rule).data for rule in rules], "next": None})
+        return Response({"data": [AlertRuleSerializer(rule).data for rule in rules], "next": None})
 
     @extend_schema(
         operation_id="alert_rules_create",
@@ -86,7 +86,7 @@ class RulesView(RuleAPIView):
         description="It is read from the next minute on.",
         request=RuleCreateSerializer,
         parameters=[ETAG],
-        responses={201: RuleSerializer, **problems(400, 415)},
+        responses={201: AlertRuleSerializer, **problems(400, 415)},
     )
     def post(self, request: Request) -> Response:
         query_parameters(request, frozenset())
@@ -119,7 +119,7 @@ class RuleView(RuleAPIView):
         operation_id="alert_rules_get",
         summary="One alert rule",
         parameters=[ETAG],
-        responses={200: RuleSerializer, **problems(404)},
+        responses={200: AlertRuleSerializer, **problems(404)},
     )
     def get(self, request: Request, identifier: str) -> Response:
         query_parameters(request, frozenset())
@@ -132,7 +132,7 @@ class RuleView(RuleAPIView):
         " without it, 412 with the rule as it stands in `current` when somebody else was faster.",
         request=RuleChangeSerializer,
         parameters=[IF_MATCH, ETAG],
-        responses={200: RuleSerializer, **problems(400, 404, 412, 415, 428)},
+        responses={200: AlertRuleSerializer, **problems(400, 404, 412, 415, 428)},
     )
     def patch(self, request: Request, identifier: str) -> Response:
         query_parameters(request, frozenset())
@@ -179,7 +179,7 @@ class RuleMuteView(RuleAPIView):
         summary="Mute an alert rule, or unmute it",
         description="Until then its alerts are written down and nobody is told.",
         request=MuteSerializer,
-        responses={200: RuleSerializer, **problems(400, 404, 415)},
+        responses={200: AlertRuleSerializer, **problems(400, 404, 415)},
     )
     def post(self, request: Request, identifier: str) -> Response:
         query_parameters(request, frozenset())
@@ -209,7 +209,7 @@ class RuleTestView(RuleAPIView):
 
 
 def _answer(rule: AlertRule, *, status: int = 200) -> Response:
-    answer = Response(RuleSerializer(rule).data, status=status)
+    answer = Response(AlertRuleSerializer(rule).data, status=status)
     answer["ETag"] = f'"{rule.version}"'
     return answer
 
@@ -230,5 +230,5 @@ def _stale(rule: AlertRule) -> Problem:
         "stale-write",
         "Somebody else changed this rule since; `current` is how it stands.",
         headers={"ETag": f'"{rule.version}"'},
-        extra={"current": RuleSerializer(rule).data},
+        extra={"current": AlertRuleSerializer(rule).data},
     )

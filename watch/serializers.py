@@ -27,7 +27,7 @@ class ScopeSerializer(StrictSerializer[Any]):
     tag = StrictCharField(required=False, max_length=40)
 
 
-class RuleSerializer(serializers.Serializer[AlertRule]):
+class AlertRuleSerializer(serializers.Serializer[AlertRule]):
     id = serializers.CharField()
     kind = serializers.ChoiceField(RuleKind.choices)
     name = serializers.CharField()
@@ -96,5 +96,5 @@ class MuteSerializer(StrictSerializer[Any]):
 
 
 RULE_PAGE = inline_serializer(
-    "AlertRulePage", {"data": RuleSerializer(many=True), "next": serializers.CharField(allow_null=True)}
+    "AlertRulePage", {"data": AlertRuleSerializer(many=True), "next": serializers.CharField(allow_null=True)}
 )

@@ -57,7 +57,7 @@ class IncreaseSerializer(serializers.Serializer[IncreaseRequest]):
 
     id = serializers.CharField()
     budget = BudgetNameSerializer()
-    unit = serializers.ChoiceField(Unit.choices, source="budget.unit")
+    unit = serializers.ChoiceField(Unit.values, source="budget.unit")
     amount = serializers.SerializerMethodField()
     until = serializers.DateTimeField(allow_null=True, help_text="null: for good")
     reason = serializers.CharField()
@@ -92,7 +92,7 @@ class TransferSideSerializer(serializers.Serializer[Any]):
 TRANSFER = inline_serializer(
     "Transfer",
     {
-        "unit": serializers.ChoiceField(Unit.choices),
+        "unit": serializers.ChoiceField(Unit.values),
         "amount": serializers.CharField(),
         "from": TransferSideSerializer(),
         "to": TransferSideSerializer(),

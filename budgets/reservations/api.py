@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import redis
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -24,18 +25,14 @@ VIRTUAL_KEY = OpenApiParameter("virtual_key", str, description="For access token
 _AWAY = "The counters cannot be asked right now."
 
 
-class OftenAuthentication(BearerAuthentication):
-    """Callers come before every model call: one that was proven is believed for some seconds."""
-
-    def authenticate(self, request: Request) -> tuple[None, Caller]:
-        return None, authenticate_often(request._request, timezone.now())
-
-
 class AuthorizationBase(APIView):
     """Outside of any transaction: a refusal is written down although the request ends with a problem."""
 
-    authentication_classes = [OftenAuthentication]
     scopes: ClassVar[dict[str, str]] = {}
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """Callers come before every model call: one that was proven is believed for some seconds."""
+        return [BearerAuthentication(authenticate_often)]
 
     @property
     def caller(self) -> Caller:

@@ -86,6 +86,7 @@ def test_a_link_for_reviews_leaves_alerts_alone(tenant: Tenant) -> None:
 @pytest.mark.parametrize(
     "token",
     ["", "x", "a:b:c", signing.dumps([1, 2, "alerts"], salt="another"), signing.dumps([1, 2, "alerts"]), "\x00", "😀"],
+    ids=["empty", "short", "colons", "another purpose", "no purpose", "control", "emoji"],
 )
 def test_a_link_we_did_not_sign_is_none(tenant: Tenant, token: str) -> None:
     for ask in (Client().get, Client().post):
