@@ -186,9 +186,7 @@ class Supervisor:
         elif child.stuck_since is None:
             child.stuck_since = now
         elif now - child.stuck_since >= STUCK_S:
-            self._write(
-                "costhub", f"{child.program.name} has been stuck for {now - child.stuck_since:.0f} s; killing it"
-            )
+            self._write("costhub", f"{child.program.name} was stuck for {now - child.stuck_since:.0f} s and is killed")
             child.stuck_since = None
             kill(child.process)
 
