@@ -38,7 +38,7 @@ format: setup ## Rewrite the code in our style
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: setup ## Throughput, memory and scale, each beside its limit (half an hour); ARGS=throughput for one of them
+bench: setup ## Every figure beside its limit (half an hour); ARGS=throughput for one of them
 	@$(BESIDE_SERVERS) -- $(PY) -m bench $(ARGS)
 
 backup: setup ## The database into FILE=…, while CostHub runs or not (docs/backup.md)
