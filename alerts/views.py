@@ -26,6 +26,7 @@ from alerts.selectors import (
     with_deliveries,
 )
 from alerts.services import alert_acknowledge
+from common.filters import filter_choices
 from common.problems import Problem
 from tenants.access import Access, organization_page
 from tenants.roles import Permission
@@ -157,12 +158,4 @@ def _filters(chosen: dict[str, str]) -> list[dict[str, Any]]:
         "state": ("State", AlertState.choices),
         "kind": ("Kind", AlertKind.choices),
     }
-    return [
-        {
-            "name": name,
-            "label": label,
-            "value": chosen.get(name, ""),
-            "options": [{"value": value, "text": text} for value, text in options],
-        }
-        for name, (label, options) in choices.items()
-    ]
+    return filter_choices(choices, chosen)

@@ -11,6 +11,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
 from analytics.prices import models_used, price_page, price_row, reported_costs, rule_of, rules_about
+from common.filters import filter_choices
 from common.problems import Problem
 from pricing.models import ListPrice, PriceProvider, PriceRule
 from pricing.selectors import price_history, price_list, rules_of
@@ -103,15 +104,7 @@ def _filters(chosen: dict[str, str]) -> list[dict[str, Any]]:
         "tier": ("Service tier", [(tier, TIER_NAMES[tier]) for tier in TIERS]),
         "used": ("Models", [("1", "Used by us lately")]),
     }
-    return [
-        {
-            "name": name,
-            "label": label,
-            "value": chosen[name],
-            "options": [{"value": value, "text": text} for value, text in options],
-        }
-        for name, (label, options) in choices.items()
-    ]
+    return filter_choices(choices, chosen)
 
 
 def _named_price(request: HttpRequest, now: datetime) -> ListPrice:

@@ -1,6 +1,5 @@
 """Budgets over the API."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -28,20 +27,15 @@ from budgets.thresholds import Mark
 from budgets.trial import budget_drafted, budget_redrafted
 from common.api import decode_cursor, encode_cursor, page_limit, page_of, problems, query_parameters
 from common.ids import parse_id
+from common.preconditions import ETAG, IF_MATCH, etag, names_version
 from common.problems import Fault, Problem, invalid
 from tenants.api_base import TenantAPIView, object_of
 from tenants.models import Organization, Team, VirtualKey
 
-IF_MATCH = OpenApiParameter(
-    "If-Match", str, OpenApiParameter.HEADER, description='The ETag of the version you saw, e.g. "3", or *.'
-)
-ETAG = OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 201], description="The version.")
 PRECONDITIONS = (
     ' Name the version you saw in `If-Match` (`"3"`, from the ETag), or `*` for whichever it is now: 428 without it,'
     " 412 with the budget as it stands in `current` when somebody else was faster."
 )
-# RFC 9110: entity tags in quotes, with commas between them.
-_ENTITY_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
 
 
 class BudgetsView(TenantAPIView):
@@ -179,17 +173,13 @@ def _shape(state: BudgetState) -> dict[str, Any]:
 def _answer(budget: Budget, now: datetime, *, status: int = 200) -> Response:
     (state,) = _states([budget], now)
     answer = Response(_shape(state), status=status)
-    answer["ETag"] = f'"{budget.version}"'
+    answer["ETag"] = etag(budget.version)
     return answer
 
 
 def _matched(request: Request, budget: Budget, now: datetime) -> int:
     """The version that the caller means to change; Problem 428 without If-Match, 412 when it is not this one."""
-    header = request.META.get("HTTP_IF_MATCH", "").strip()
-    if not header:
-        raise Problem("precondition-required", 'Send If-Match with the ETag of the version you saw, such as "3".')
-    strong = {tag for weak, tag in _ENTITY_TAG.findall(header) if not weak}
-    if header != "*" and str(budget.version) not in strong:
+    if not names_version(request, budget.version):
         raise _stale_problem(budget, now)
     return budget.version
 
@@ -203,7 +193,7 @@ def _stale_problem(budget: Budget, now: datetime) -> Problem:
     return Problem(
         "stale-write",
         "Somebody else changed this budget since; `current` is how it stands.",
-        headers={"ETag": f'"{budget.version}"'},
+        headers={"ETag": etag(budget.version)},
         extra={"current": _shape(state)},
     )
 

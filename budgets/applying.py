@@ -9,7 +9,9 @@ from budgets.models import VALUE_SCOPES, Budget, Scope
 from budgets.windows import TOTAL, Window
 from common.periods import Period, PeriodKind
 from tenants.selectors import team_parents
-from tenants.tree import Parents, ancestor_ids
+from tenants.tree import Parents, ancestor_ids, subtree_ids
+from usage.dimensions import TAG_PREFIX
+from usage.questions import Dimension
 from usage.scopes import UsageScope
 from usage.watched import Watched
 
@@ -127,3 +129,17 @@ def first_counted(budget: Budget, now: datetime) -> datetime:
 def counted(budget: Budget, slot: Period) -> Period:
     """The part of a slot from which on usage counts in the budget."""
     return Period(max(slot.start, budget.counts_from), slot.end)
+
+
+def filters_of(budget: Budget) -> dict[str, list[str]]:
+    """The dimensions of spend that the budget's scope picks, with the values it picks of each."""
+    filters: dict[str, list[str]] = {}
+    if budget.team_id is not None:
+        below = subtree_ids(team_parents(budget.organization_id), [budget.team_id])
+        filters[Dimension.TEAM] = [str(team_id) for team_id in sorted(below)]
+    if budget.virtual_key_id is not None:
+        filters[Dimension.VIRTUAL_KEY] = [str(budget.virtual_key_id)]
+    if budget.scope_type in VALUE_SCOPES:
+        name = f"{TAG_PREFIX}{budget.tag_name}" if budget.scope_type == Scope.TAG else budget.scope_type
+        filters[name] = [budget.value]
+    return filters

@@ -11,16 +11,14 @@ from zoneinfo import ZoneInfo
 import psycopg
 from django.db import OperationalError, connection
 
-from budgets.applying import usage_scope
+from budgets.applying import filters_of, usage_scope
 from budgets.backtest import AFFECTED, Call
 from budgets.cheaper import Cheaper, Tokens
-from budgets.models import Budget, Scope, Unit
+from budgets.models import Budget, Unit
 from budgets.windows import BEGINNING, Window
 from common.periods import Period
 from common.problems import Fault, Problem
-from tenants.selectors import team_parents
-from tenants.tree import subtree_ids
-from usage.dimensions import CUBE, TAG_PREFIX
+from usage.dimensions import CUBE
 from usage.questions import Dimension, Interval, UnanswerableError, next_midnight
 from usage.retention import first_kept
 from usage.selectors import Spend, SpendQuery, SpendRow, TooManyRowsError, spend, total
@@ -30,13 +28,6 @@ MAX_SUMS = 200_000
 QUERY_MS = 20_000
 _ROWS_AT_ONCE = 5_000
 _WHOSE = (Dimension.TEAM, Dimension.VIRTUAL_KEY, Dimension.MODEL)
-_VALUES: dict[str, Dimension] = {
-    Scope.CUSTOMER: Dimension.CUSTOMER,
-    Scope.FEATURE: Dimension.FEATURE,
-    Scope.AGENT: Dimension.AGENT,
-    Scope.USER: Dimension.USER,
-    Scope.MODEL: Dimension.MODEL,
-}
 
 
 class Grain(StrEnum):
@@ -72,21 +63,6 @@ def usage_of(budget: Budget, period: Period, *, exact_up_to: int, cheaper: Cheap
     if period.start >= first_kept() and total(everything).events <= exact_up_to:
         return Usage(Grain.EVENT, _in_time(_postings(budget, period, cheaper)), tuple(AFFECTED))
     return _sums(budget, period)
-
-
-def filters_of(budget: Budget) -> dict[str, list[str]]:
-    """The dimensions of spend that the budget's scope picks, with the values it picks of each."""
-    filters: dict[str, list[str]] = {}
-    if budget.team_id is not None:
-        below = subtree_ids(team_parents(budget.organization_id), [budget.team_id])
-        filters[Dimension.TEAM] = [str(team_id) for team_id in sorted(below)]
-    if budget.virtual_key_id is not None:
-        filters[Dimension.VIRTUAL_KEY] = [str(budget.virtual_key_id)]
-    if budget.scope_type == Scope.TAG:
-        filters[TAG_PREFIX + budget.tag_name] = [budget.value]
-    elif budget.scope_type in _VALUES:
-        filters[_VALUES[budget.scope_type]] = [budget.value]
-    return filters
 
 
 def used_by_slot(budget: Budget, window: Window, period: Period) -> dict[datetime, int]:

@@ -29,6 +29,7 @@ from budgets.refusals import (
 from budgets.reservations.models import Reason
 from budgets.verdict import Standing
 from common.display import moment
+from common.filters import filter_choices
 from common.ids import parse_id
 from common.problems import Problem
 from tenants.access import Access, organization_page
@@ -218,12 +219,4 @@ def _filters(chosen: dict[str, str], access: Access) -> list[dict[str, Any]]:
         "key": ("Key", [(str(key.id), f"{key.name} ({key.team.name})") for key in _keys(access)]),
         "budget": ("Budget", [(str(budget_id), name) for budget_id, name in budgets]),
     }
-    return [
-        {
-            "name": name,
-            "label": label,
-            "value": chosen.get(name, ""),
-            "options": [{"value": value, "text": text} for value, text in options],
-        }
-        for name, (label, options) in choices.items()
-    ]
+    return filter_choices(choices, chosen)

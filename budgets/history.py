@@ -6,19 +6,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from alerts.models import Alert
+from budgets.applying import filters_of
 from budgets.crossings import limit_of_period
 from budgets.limits import limits_of
-from budgets.models import VALUE_SCOPES, Budget, BudgetLimit, LedgerEntry, Scope
+from budgets.models import VALUE_SCOPES, Budget, BudgetLimit, LedgerEntry
 from budgets.notices import mark_of_key, period_key
 from budgets.selectors import BudgetState
 from budgets.standing import Used
 from budgets.thresholds import Mark
 from budgets.windows import ROLLING, TOTAL, Window
 from common.periods import Period, PeriodKind
-from tenants.selectors import team_parents
-from tenants.tree import subtree_ids
 from usage.dimensions import TAG, TAG_PREFIX, month_of
-from usage.questions import Dimension, Interval, UnanswerableError
+from usage.questions import Interval, UnanswerableError
 from usage.rollup import HOUR
 from usage.selectors import Spend, SpendQuery, spend
 from usage.values import values_since
@@ -79,7 +78,7 @@ def period_course(budget: Budget, period: Period) -> list[tuple[datetime, int]]:
         period.end,
         zone=budget.zone,
         interval=Interval.DAY if by_day else Interval.HOUR,
-        filters=_filters(budget),
+        filters=filters_of(budget),
     )
     try:
         rows = spend(query)
@@ -91,19 +90,6 @@ def period_course(budget: Budget, period: Period) -> list[tuple[datetime, int]]:
 
 def _used(sums: Spend) -> Used:
     return Used(sums.cost, sums.input_tokens + sums.output_tokens, sums.requests, sums.unpriced_requests)
-
-
-def _filters(budget: Budget) -> dict[str, list[str]]:
-    filters: dict[str, list[str]] = {}
-    if budget.team_id is not None:
-        below = subtree_ids(team_parents(budget.organization_id), [budget.team_id])
-        filters[Dimension.TEAM] = [str(team_id) for team_id in sorted(below)]
-    if budget.virtual_key_id is not None:
-        filters[Dimension.VIRTUAL_KEY] = [str(budget.virtual_key_id)]
-    if budget.scope_type in VALUE_SCOPES:
-        name = f"{TAG_PREFIX}{budget.tag_name}" if budget.scope_type == Scope.TAG else budget.scope_type
-        filters[name] = [budget.value]
-    return filters
 
 
 def alerts_of_period(budget: Budget, period: Period) -> dict[tuple[Mark, int], Alert]:

@@ -16,6 +16,7 @@ from budgets.pauses import budget_pause, budget_resume
 from budgets.transfers import transfer
 from common.api import problems, query_parameters
 from common.ids import parse_id
+from common.preconditions import etag
 from common.problems import Fault, Problem, invalid
 from tenants.api_base import TenantAPIView, object_of
 from tenants.models import AccessToken
@@ -113,5 +114,5 @@ def _paused(budget: Budget, now: datetime) -> Response:
     until = budget.paused_until if budget.paused_until is not None and budget.paused_until > now else None
     body: dict[str, Any] = {"budget": {"id": str(budget.id), "name": budget.name}, "paused_until": until}
     answer = Response(body)
-    answer["ETag"] = f'"{budget.version}"'
+    answer["ETag"] = etag(budget.version)
     return answer

@@ -32,6 +32,7 @@ from budgets.selectors import (
 from budgets.thresholds import Mark, percent
 from budgets.windows import ROLLING, TOTAL
 from common.display import moment
+from common.filters import filter_choices
 from common.periods import Period, PeriodKind
 from tenants.access import Access, organization_page
 from tenants.roles import Permission
@@ -287,15 +288,7 @@ def _matches(state: BudgetState, chosen: dict[str, str]) -> bool:
 
 
 def _filters(chosen: dict[str, str]) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": name,
-            "label": label,
-            "value": chosen.get(name, ""),
-            "options": [{"value": value, "text": text} for value, text in options],
-        }
-        for name, (label, options) in _CHOICES.items()
-    ]
+    return filter_choices(_CHOICES, chosen)
 
 
 _CHOICES: dict[str, tuple[str, list[tuple[str, str]]]] = {

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from common.filters import filter_choices
 from common.problems import Problem
 from tenants.access import Access, organization_page
 from tenants.forms import KeyForm, OnceForm, RotateForm, team_choices
@@ -160,15 +161,7 @@ def _chosen(request: HttpRequest, team_ids: set[str]) -> dict[str, str]:
 
 def _filters(chosen: dict[str, str], teams: list[tuple[str, str]]) -> list[dict[str, Any]]:
     choices = {"team": ("Team", teams), "state": ("State", CredentialState.choices)}
-    return [
-        {
-            "name": name,
-            "label": label,
-            "value": chosen.get(name, ""),
-            "options": [{"value": value, "text": text} for value, text in options],
-        }
-        for name, (label, options) in choices.items()
-    ]
+    return filter_choices(choices, chosen)
 
 
 def _rows(access: Access, shown: list[VirtualKey], may_act: frozenset[int], now: datetime) -> list[Row]:

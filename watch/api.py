@@ -1,11 +1,10 @@
 """Alert rules over the API."""
 
-import re
 from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,6 +16,7 @@ from alerts.serializers import AlertHistorySerializer
 from alerts.standing import channel_ids_of
 from common.api import problems, query_parameters
 from common.ids import parse_id
+from common.preconditions import ETAG, IF_MATCH, etag, names_version
 from common.problems import Fault, Problem
 from tenants.api_base import TenantAPIView, object_of
 from tenants.models import AccessToken
@@ -29,13 +29,6 @@ from watch.serializers import (
     RuleCreateSerializer,
     scope_shape,
 )
-
-IF_MATCH = OpenApiParameter(
-    "If-Match", str, OpenApiParameter.HEADER, description='The ETag of the version you saw, e.g. "3", or *.'
-)
-ETAG = OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 201], description="The version.")
-# RFC 9110: entity tags in quotes, with commas between them.
-_ENTITY_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
 
 
 class RuleAPIView(TenantAPIView):
@@ -210,17 +203,13 @@ class RuleTestView(RuleAPIView):
 
 def _answer(rule: AlertRule, *, status: int = 200) -> Response:
     answer = Response(AlertRuleSerializer(rule).data, status=status)
-    answer["ETag"] = f'"{rule.version}"'
+    answer["ETag"] = etag(rule.version)
     return answer
 
 
 def _matched(request: Request, rule: AlertRule) -> int:
     """The version that the caller means to change; Problem 428 without If-Match, 412 when it is not this one."""
-    header = request.META.get("HTTP_IF_MATCH", "").strip()
-    if not header:
-        raise Problem("precondition-required", 'Send If-Match with the ETag of the version you saw, such as "3".')
-    strong = {tag for weak, tag in _ENTITY_TAG.findall(header) if not weak}
-    if header != "*" and str(rule.version) not in strong:
+    if not names_version(request, rule.version):
         raise _stale(rule)
     return rule.version
 
@@ -229,6 +218,6 @@ def _stale(rule: AlertRule) -> Problem:
     return Problem(
         "stale-write",
         "Somebody else changed this rule since; `current` is how it stands.",
-        headers={"ETag": f'"{rule.version}"'},
+        headers={"ETag": etag(rule.version)},
         extra={"current": AlertRuleSerializer(rule).data},
     )

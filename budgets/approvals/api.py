@@ -9,7 +9,6 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from budgets.api import ETAG
 from budgets.applying import Applying, Subject
 from budgets.approvals.policies import policy_set
 from budgets.approvals.selectors import increase_requests, open_requests, policy_of
@@ -24,6 +23,7 @@ from budgets.approvals.serializers import (
 from budgets.approvals.services import Asker, asker_of, increase_ask, increase_decide, increase_withdraw
 from budgets.models import Budget, IncreaseRequest
 from common.api import decode_cursor, encode_cursor, page_limit, page_of, problems, query_parameters
+from common.preconditions import ETAG, etag
 from common.problems import Fault, Problem, invalid
 from tenants.api_base import TenantAPIView, object_of
 from tenants.models import AccessToken, VirtualKey
@@ -222,7 +222,7 @@ def _matched(request: Request, found: IncreaseRequest) -> int | None:
     header = request.META.get("HTTP_IF_MATCH", "").strip()
     if header in {"", "*"}:
         return None
-    return found.version if header == f'"{found.version}"' else 0
+    return found.version if header == etag(found.version) else 0
 
 
 def _page(request: Request, found: QuerySet[IncreaseRequest], now: datetime, filters: frozenset[str]) -> Response:
@@ -242,5 +242,5 @@ def _shape(asked: IncreaseRequest, now: datetime) -> dict[str, Any]:
 
 def _answer(asked: IncreaseRequest, now: datetime, *, status: int = 200) -> Response:
     answer = Response(_shape(asked, now), status=status)
-    answer["ETag"] = f'"{asked.version}"'
+    answer["ETag"] = etag(asked.version)
     return answer
