@@ -18,9 +18,8 @@ from typing import NamedTuple
 
 import redis
 from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from common.impatient_redis import impatient_client
 from common.quotas import Quota, Standing, debt_at
 
 log = logging.getLogger(__name__)
@@ -87,13 +86,7 @@ class Shared:
     """Buckets in Redis. `take` raises RedisError when Redis does not answer in time."""
 
     def __init__(self, url: str) -> None:
-        client = redis.Redis.from_url(
-            url,
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-            decode_responses=True,
-        )
+        client = impatient_client(url, timeout_s=TIMEOUT_S)
         self._script = client.register_script(_TAKE)
         self._lock = threading.Lock()
         self._ahead: dict[str, _Ahead] = {}

@@ -9,12 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from budgets.reservations.reference import Reference
 from budgets.reservations.script import Scripts
+from common.impatient_redis import impatient_client
 
 # What an authorization may lose by waiting for Redis.
 TIMEOUT_S = 0.5
@@ -142,13 +139,7 @@ class Engine:
     """Raises RedisError when Redis does not answer in time; what was asked may then have happened or not."""
 
     def __init__(self, url: str) -> None:
-        self.client: redis.Redis = redis.Redis.from_url(
-            url,
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-            decode_responses=True,
-        )
+        self.client = impatient_client(url, timeout_s=TIMEOUT_S)
         self._scripts = Scripts(self.client)
 
     def reserve(
