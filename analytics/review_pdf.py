@@ -28,7 +28,7 @@ from common.pdf.blocks import (
 from common.pdf.document import About, render
 
 # Of a table; more would be a book, and seconds of work.
-ROWS = 400
+ROWS = 300
 _BAR, _AMOUNT, _EXACT, _MOSTLY = 96.0, 76.0, 118.0, 98.0
 _OF, _USED, _STATE = 96.0, 44.0, 74.0
 

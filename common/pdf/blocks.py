@@ -16,10 +16,12 @@ from common.pdf.letters import Weight, markup, width
 # Of A4 between its margins.
 WIDTH = 174 * mm
 SMALL, BODY = 7.5, 8.5
-_PAD = 4.5
+_PAD, _GAP = 4.5, 8
 # A heading stays with this much of what it is the heading of.
 _TOGETHER, _FEW_ROWS = 34 * mm, 10
 Block = Flowable
+# Twice the characters of the longest name there is: a row of a table must not be higher than a page.
+LONGEST = 400
 _TINTS = {"bad": colours.BAD, "warn": colours.WARN}
 
 
@@ -59,6 +61,7 @@ def paragraph(
         # A name without spaces breaks anywhere rather than leaving its cell.
         splitLongWords=1,
     )
+    text = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
     return Paragraph(markup(text, Weight.STRONG if strong else Weight.REGULAR), style)
 
 
@@ -110,7 +113,7 @@ def note(text: str) -> list[Block]:
 def stats(each: Sequence[Stat]) -> Table:
     """Figures side by side, each under a line."""
     room = WIDTH / len(each) - 14
-    size = min(15.0, *(15.0 * room / max(1.0, width(stat.value, 15, Weight.STRONG)) for stat in each))
+    size = min(_fitting(stat.value, 15, room) for stat in each)
     rows = [
         [paragraph(stat.label, colour=colours.MUTED) for stat in each],
         [paragraph(stat.value, size, strong=True) for stat in each],
@@ -135,6 +138,11 @@ def stats(each: Sequence[Stat]) -> Table:
     return table
 
 
+def _fitting(amount: str, size: float, room: float) -> float:
+    """The size, or the smaller one in which an amount fits: broken over two lines it would be read as another one."""
+    return min(size, size * room / max(1.0, width(amount, size, Weight.STRONG)))
+
+
 def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell | Block]], *, totals: int = 0) -> Table:
     """The header stands again on every page; the last `totals` rows are sums and stay with the row above them."""
     head: list[list[Block | list[Block]]] = [[_head(column) for column in columns]]
@@ -144,7 +152,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell | Block]], *, 
         TableStyle(
             [
                 ("LEFTPADDING", (0, 0), (-1, -1), 0),
-                ("RIGHTPADDING", (0, 0), (-1, -1), 8),
+                ("RIGHTPADDING", (0, 0), (-1, -1), _GAP),
                 ("RIGHTPADDING", (-1, 0), (-1, -1), 0),
                 ("TOPPADDING", (0, 0), (-1, -1), _PAD - 1),
                 ("BOTTOMPADDING", (0, 0), (-1, -1), _PAD),
@@ -173,7 +181,8 @@ def _cell(cell: Cell | Block, column: Column) -> Block | list[Block]:
     if isinstance(cell, Block):
         return cell
     colour = _TINTS.get(cell.tone, colours.TEXT)
-    text = paragraph(cell.text, strong=cell.strong, colour=colour, right=column.amounts)
+    size = _fitting(cell.text, BODY, column.width - _GAP) if column.amounts else BODY
+    text = paragraph(cell.text, size, strong=cell.strong, colour=colour, right=column.amounts)
     if not cell.note:
         return text
     return [text, paragraph(cell.note, SMALL, colour=colours.MUTED, right=column.amounts)]

@@ -3,7 +3,7 @@
 Geist, the typeface of the pages, and DejaVu Sans are embedded, as many of their letters as a document has. Chinese,
 Japanese and Korean are named and not embedded (such fonts have megabytes): what shows the document has them, and looks
 them up by the character set they belong to. There is no layout for scripts that run from right to left, which would
-stand backwards, nor pictures for emoji: boxes.
+stand backwards, nor pictures for emoji, nor signs for controls: boxes.
 """
 
 import unicodedata
@@ -47,9 +47,9 @@ _FILES = {
     Weight.STRONG: ("geist-600", "dejavu-sans-bold"),
 }
 _EAST_ASIAN = (
-    _EastAsian("HeiseiKakuGo-W5", ("cp932", "euc_jp")),
+    _EastAsian("HeiseiKakuGo-W5", ("cp932", "shift_jis")),
+    # Simplified and traditional.
     _EastAsian("STSong-Light", ("gbk",)),
-    _EastAsian("MSung-Light", ("big5",)),
     _EastAsian("HYGothic-Medium", ("cp949",)),
 )
 
@@ -98,7 +98,7 @@ def _drawn(
     letter: str, embedded: tuple[tuple[str, frozenset[int]], ...], east_asian: Iterable[_EastAsian]
 ) -> tuple[str, str]:
     """(font, what is drawn)"""
-    if unicodedata.bidirectional(letter) not in _RIGHT_TO_LEFT and unicodedata.category(letter) != "Cf":
+    if unicodedata.bidirectional(letter) not in _RIGHT_TO_LEFT and unicodedata.category(letter)[0] != "C":
         for font, has in embedded:
             if ord(letter) in has:
                 return font, letter
