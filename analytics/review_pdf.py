@@ -29,8 +29,8 @@ from common.pdf.document import About, render
 
 # Of a table; more would be a book, and seconds of work.
 ROWS = 300
-_BAR, _AMOUNT, _EXACT, _MOSTLY = 96.0, 76.0, 118.0, 98.0
-_OF, _USED, _STATE = 96.0, 44.0, 74.0
+_BAR, _BEFORE, _AMOUNT, _EXACT, _MOSTLY = 96.0, 94.0, 76.0, 118.0, 104.0
+_OF, _USED, _STATE = 96.0, 44.0, 82.0
 
 
 def review_pdf(reviews: Sequence[Review], *, organization: str, now: datetime) -> bytes:
@@ -64,7 +64,9 @@ def _review(review: Review, organization: str, made_at: datetime) -> list[Block]
 
 def _head(review: Review, organization: str) -> list[Block]:
     period, total = review.period, review.total
-    whose = "Every team." if total.team_id is None else f"A team of {organization} with everything below it."
+    whose = (
+        "The whole organization." if total.team_id is None else f"A team of {organization} with everything below it."
+    )
     days = f"Days of {period.zone.key}, against {period.previous.label}."
     return title(f"Cost review, {period.label}", total.name, f"{whose} {days} In US dollars.")
 
@@ -139,8 +141,8 @@ def _movers(review: Review) -> list[Block]:
 
 def _figure_columns(name: str, review: Review) -> list[Column]:
     return [
-        Column(name, WIDTH - 3 * _AMOUNT - _MOSTLY),
-        Column(review.period.previous.label, _AMOUNT, amounts=True),
+        Column(name, WIDTH - _BEFORE - 2 * _AMOUNT - _MOSTLY),
+        Column(review.period.previous.label, _BEFORE, amounts=True),
         Column("Spend", _AMOUNT, amounts=True),
         Column("Change", _AMOUNT, amounts=True),
         Column("Mostly", _MOSTLY),

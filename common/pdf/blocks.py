@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from reportlab.graphics.shapes import Drawing, Line, Rect
 from reportlab.lib.colors import Color
@@ -163,6 +164,9 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell | Block]], *, 
             ]
         )
     )
+    for place, (left, column) in enumerate(pairwise(columns), 1):
+        if left.amounts and not column.amounts:
+            made.setStyle(TableStyle([("LEFTPADDING", (place, 0), (place, -1), _GAP)]))
     if totals:
         first = -totals
         made.setStyle(

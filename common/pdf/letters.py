@@ -7,12 +7,14 @@ stand backwards, nor pictures for emoji, nor signs for controls: boxes.
 """
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
+from threading import Lock
+from typing import Any
 from xml.sax.saxutils import escape
 
 from reportlab.pdfbase import pdfmetrics
@@ -42,6 +44,7 @@ class _EastAsian:
         return ord(letter) <= _LAST_OF_PLANE and any(_encodes(encoding, letter) for encoding in self.encodings)
 
 
+_REGISTERING = Lock()
 _FILES = {
     Weight.REGULAR: ("geist-400", "dejavu-sans"),
     Weight.STRONG: ("geist-600", "dejavu-sans-bold"),
@@ -67,16 +70,17 @@ def _embedded(weight: Weight) -> tuple[tuple[str, frozenset[int]], ...]:
     """(name, what it has) of every font, the preferred one first; read once per process."""
     found = []
     for name in _FILES[weight]:
-        font = TTFont(name, str(TYPEFACES / f"{name}.ttf"))
-        pdfmetrics.registerFont(font)
+        font = _registered(name, partial(TTFont, name, str(TYPEFACES / f"{name}.ttf")))
         found.append((name, frozenset(font.face.charToGlyph)))
     return tuple(found)
 
 
-@cache
-def _registered(font: str) -> str:
-    pdfmetrics.registerFont(UnicodeCIDFont(font))
-    return font
+def _registered(name: str, make: Callable[[], Any]) -> Any:
+    """reportlab's font of this name. Another thread may be writing with it, so that it is never made a second time."""
+    with _REGISTERING:
+        if name not in pdfmetrics.getRegisteredFontNames():
+            pdfmetrics.registerFont(make())
+        return pdfmetrics.getFont(name)
 
 
 def plain(text: str) -> str:
@@ -104,7 +108,8 @@ def _drawn(
                 return font, letter
         for each in east_asian:
             if each.has(letter):
-                return _registered(each.font), letter
+                _registered(each.font, partial(UnicodeCIDFont, each.font))
+                return each.font, letter
     # The font with the most letters has the box.
     return embedded[-1][0], BOX
 

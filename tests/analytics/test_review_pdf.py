@@ -108,7 +108,7 @@ def test_the_head_says_whose_what_and_when() -> None:
 def test_every_review_of_a_mail_begins_on_its_own_page() -> None:
     first, second = pages(made(name="Search", team_id=7), made(), organization="Acme & Sons")
     assert "A team of Acme & Sons with everything below it." in first
-    assert "Every team." in second
+    assert "The whole organization." in second
     assert "Cost review, October 2026 · Acme & Sons" in second
 
 

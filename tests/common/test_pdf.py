@@ -3,6 +3,7 @@
 import io
 import math
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -114,6 +115,13 @@ def test_an_amount_is_never_broken(amount: str) -> None:
     columns = [Column("Amount", 60, amounts=True)] * 4
     blocks = [stats([Stat("Spend", amount, "vs before")] * 4), table(columns, [[Cell(amount)] * 4])]
     assert read(render(blocks, ABOUT)).count(amount) == 8
+
+
+def test_threads_make_documents_side_by_side() -> None:
+    alone = render([paragraph("Side by side, Ж, 東")], ABOUT)
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: render([paragraph("Side by side, Ж, 東")], ABOUT), range(12)))
+    assert set(made) == {alone}
 
 
 def test_the_same_makes_the_same_bytes_and_the_file_says_what_it_is() -> None:
