@@ -3,6 +3,7 @@
 import io
 import math
 import re
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -119,8 +120,14 @@ def test_an_amount_is_never_broken(amount: str) -> None:
 
 def test_threads_make_documents_side_by_side() -> None:
     alone = render([paragraph("Side by side, Ж, 東")], ABOUT)
-    with ThreadPoolExecutor(4) as pool:
-        made = list(pool.map(lambda _: render([paragraph("Side by side, Ж, 東")], ABOUT), range(12)))
+    usual = sys.getswitchinterval()
+    # Threads take turns as often as they can.
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            made = list(pool.map(lambda _: render([paragraph("Side by side, Ж, 東")], ABOUT), range(32)))
+    finally:
+        sys.setswitchinterval(usual)
     assert set(made) == {alone}
 
 
