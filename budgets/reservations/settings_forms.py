@@ -21,6 +21,8 @@ from tenants.models import Organization, Team, VirtualKey
 from tenants.selectors import team_tree
 
 NAME_LENGTH = 200
+NO_NAMES = "Name at least one model."
+BOTH = "Name the models, or allow none of them: not both."
 DAMAGED = "This form was damaged on its way. Open it again."
 _BETWEEN_NAMES = re.compile(r"[\n,]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -133,9 +135,11 @@ class RateForm(GranteeForm):
 
 
 class AllowanceForm(GranteeForm):
+    # The browser cannot know that no name is needed beside `none`.
+    use_required_attribute = False
     names = forms.CharField(
         label="Models",
-        required=False,
+        error_messages={"required": NO_NAMES},
         max_length=(NAME_LENGTH + 2) * MOST_MODELS,
         widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false"}),
         help_text="One to a line, as callers write them or as the price list does. gpt-5* stands for every name that"
@@ -144,6 +148,10 @@ class AllowanceForm(GranteeForm):
     none = forms.BooleanField(
         label="Allow no model at all", required=False, help_text="Every call is refused until a model is on the list."
     )
+
+    def __init__(self, data: Any = None, **options: Any) -> None:
+        super().__init__(data, **options)
+        self.fields["names"].required = not (self.is_bound and self.data.get("none"))
 
     @staticmethod
     def written(setting: ModelAllowance) -> dict[str, Any]:
@@ -161,8 +169,7 @@ class AllowanceForm(GranteeForm):
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or {}
         if "names" in given and bool(given["names"]) == given.get("none", False):
-            said = "Name the models, or allow none of them: not both." if given["names"] else "Name at least one model."
-            self.add_error("names", said)
+            self.add_error("names", BOTH if given["names"] else NO_NAMES)
         return given
 
 
