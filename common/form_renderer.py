@@ -16,7 +16,7 @@ SELECT = "django/forms/widgets/select.html"
 
 
 class FormRenderer(DjangoTemplates):
-    def render(self, template_name: str, context: dict[str, Any], request: HttpRequest | None = None) -> SafeString:
+    def render(self, template_name: str, context: dict[str, Any], request: HttpRequest | None = None) -> str:
         if template_name == SELECT:
             return select(context["widget"])
         return super().render(template_name, context, request)

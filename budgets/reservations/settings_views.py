@@ -209,8 +209,8 @@ def _kind(slug: str) -> Kind:
 
 def _found(access: Access, slug: str, setting_id: int) -> tuple[Kind, Setting]:
     kind = _kind(slug)
-    setting: Setting = get_object_or_404(kind.model, organization=access.organization, id=setting_id)
-    return kind, setting
+    found: Any = get_object_or_404(kind.model, organization=access.organization, id=setting_id)
+    return kind, found
 
 
 def _about(request: HttpRequest, organization: Organization) -> Team | VirtualKey | None:

@@ -14,7 +14,7 @@ from tests.budgets.test_pages import EDITORS, READERS, as_role, signed_in, text
 from tests.factories import Tenant, make_key, make_member, make_team, utc_now
 
 PAGE = "/o/acme/limits"
-MODELS = {"rates": RateLimit, "models": ModelAllowance, "ladder": LadderStep}
+MODELS: dict[str, Any] = {"rates": RateLimit, "models": ModelAllowance, "ladder": LadderStep}
 PER_MINUTE = "At most 2,147,483,647 per minute."
 
 
