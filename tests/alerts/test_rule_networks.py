@@ -41,7 +41,7 @@ def test_what_is_taken_is_stored_as_it_was_meant() -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused(given: Any, words: str) -> None:
-    with pytest.raises(ValueError, match="must be|must not be") as refused:
+    with pytest.raises(ValueError, match=r"must (not )?be") as refused:
         OURS.read(given)
     assert words in str(refused.value)
     assert set(parameters_checked(RuleKind.KEY_NEW_NETWORK, {"ours": given})[1]) == {"ours"}
