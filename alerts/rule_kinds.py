@@ -134,6 +134,11 @@ class KindSpec:
     # The list among an alert's facts to which later readings of its period add.
     gathers: str = ""
 
+    @property
+    def asked(self) -> list[str]:
+        """The names of everything that it asks for."""
+        return [*(each.name for each in self.parameters), *(each.name for each in self.networks)]
+
 
 def _floor(default: str, text: str) -> Parameter:
     return Parameter("floor", "Only from, in USD", Measure.USD, default, text)
@@ -273,8 +278,7 @@ def networks_of(kind: str, stored: Mapping[str, Any]) -> dict[str, tuple[Network
 def parameters_checked(kind: str, given: Mapping[str, Any]) -> tuple[dict[str, Stored], dict[str, str]]:
     """The parameters as they are stored, all of them, and what is wrong with the given ones, by name."""
     spec = KINDS[RuleKind(kind)]
-    known = {each.name for each in (*spec.parameters, *spec.networks)}
-    faults = {name: "is not a parameter of this kind" for name in given if name not in known}
+    faults = {name: "is not a parameter of this kind" for name in given if name not in spec.asked}
     checked: dict[str, Stored] = {}
     for parameter in spec.parameters:
         try:

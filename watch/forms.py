@@ -68,7 +68,7 @@ class RuleForm(ServiceForm):
             self.fields[PREFIX + parameter.name] = _field(parameter)
         for networks in self.spec.networks:
             self.fields[PREFIX + networks.name] = _networks_field(networks)
-        names = [PREFIX + parameter.name for parameter in (*self.spec.parameters, *self.spec.networks)]
+        names = [PREFIX + name for name in self.spec.asked]
         self.order_fields(["name", "scope", "value", "tag_name", *names, "severity", "channels", "enabled", "version"])
 
     def _scope_fields(self) -> None:

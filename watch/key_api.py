@@ -26,4 +26,4 @@ class KeyNetworksView(TenantAPIView):
         organization_id = self.caller.organization_id
         key = object_of(VirtualKey.objects.filter(organization_id=organization_id), identifier)
         found = networks_of_key(organization_id=organization_id, virtual_key_id=key.id)
-        return Response({"data": KeyNetworkSerializer(found, many=True).data, "next": None})
+        return Response({"data": [KeyNetworkSerializer(each).data for each in found], "next": None})

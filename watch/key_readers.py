@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from django.db.models import Q, QuerySet
 
 from alerts.machine import Level
-from alerts.rule_kinds import ScopeType, networks_of
+from alerts.models import AlertRule
+from alerts.rule_kinds import RuleKind, ScopeType, networks_of
 from alerts.watching import Reading
 from common.ids import parse_id
 from common.periods import PeriodKind, period_at
 from tenants.models import VirtualKey
 from tenants.selectors import team_parents
-from tenants.tree import subtree_ids
+from tenants.tree import ancestor_ids, subtree_ids
 from usage.models import KeyNetwork
 from watch.origins import Seen, unfamiliar
 from watch.place import Place
@@ -30,10 +31,8 @@ def read_key_networks(place: Place) -> Iterator[Reading]:
     fresh = found.filter(appeared_at__gte=since)
     keys = {key.id: key for key in _keys(place, fresh)}
     by_key: dict[int, list[Seen]] = defaultdict(list)
-    for key_id, *moments in found.filter(virtual_key_id__in=keys).values_list(
-        "virtual_key_id", "network", "first_seen_at", "appeared_at"
-    ):
-        by_key[key_id].append(Seen(*moments))
+    for row in found.filter(virtual_key_id__in=keys):
+        by_key[row.virtual_key_id].append(Seen(row.network, row.first_seen_at, row.appeared_at))
     ours = networks_of(place.rule.kind, place.rule.parameters)["ours"]
     for key_id in sorted(by_key):
         seen = by_key[key_id]
@@ -58,6 +57,18 @@ def _scope(place: Place) -> Q:
     if place.rule.scope_type == ScopeType.TEAM:
         return Q(team_id__in=subtree_ids(team_parents(place.organization.id), [named]))
     return Q(id=named)
+
+
+def rule_about(key: VirtualKey) -> AlertRule | None:
+    """One of the rules that are on and watch where this key is used from, whichever comes first by name."""
+    above = ancestor_ids(team_parents(key.organization_id), key.team_id)
+    covers = (
+        Q(scope_value="")
+        | Q(scope_type=ScopeType.VIRTUAL_KEY, scope_value=str(key.id))
+        | Q(scope_type=ScopeType.TEAM, scope_value__in=[str(team_id) for team_id in above])
+    )
+    rules = AlertRule.objects.present().filter(organization_id=key.organization_id, enabled=True)
+    return rules.filter(covers, kind=RuleKind.KEY_NEW_NETWORK).order_by("name", "id").first()
 
 
 def _by_day(place: Place, news: Sequence[Seen]) -> dict[str, list[Seen]]:

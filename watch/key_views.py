@@ -6,13 +6,12 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from alerts.models import AlertRule
-from alerts.rule_kinds import RuleKind
 from tenants.access import Access, organization_page
 from tenants.members import key_team_ids
 from tenants.models import VirtualKey
 from tenants.roles import Permission
 from usage.key_networks import ABSENCE, KEPT, MOST_OF_A_KEY, networks_of_key
+from watch.key_readers import rule_about
 
 
 @require_safe
@@ -22,9 +21,6 @@ def networks(request: HttpRequest, access: Access, key_id: int) -> HttpResponse:
     key = get_object_or_404(keys, id=key_id)
     if key.team_id not in key_team_ids(access):
         raise PermissionDenied("You do not look after this key's team.")
-    rules = AlertRule.objects.present().filter(
-        organization=access.organization, kind=RuleKind.KEY_NEW_NETWORK, enabled=True
-    )
     context = {
         "nav": "keys",
         "now": timezone.now(),
@@ -33,6 +29,7 @@ def networks(request: HttpRequest, access: Access, key_id: int) -> HttpResponse:
         "most": MOST_OF_A_KEY,
         "absence": ABSENCE.days,
         "kept": KEPT.days,
-        "rule": rules.order_by("name").first(),
+        "rule": rule_about(key),
+        "may_edit": access.may(Permission.EDIT_CHANNELS),
     }
     return render(request, "watch/key_networks.html", context)

@@ -74,8 +74,8 @@ def test_from_the_first_request_to_the_alert(
 
     def report(now: datetime, **headers: str) -> int:
         time_machine.move_to(now, tick=False)
-        sent = {"content_type": "application/json", "headers": tenant.bearer | headers}
-        answer = client.post("/api/v1/events", event(), **sent)
+        headers |= tenant.bearer
+        answer = client.post("/api/v1/events", event(), content_type="application/json", headers=headers)
         assert answer.status_code == 202
         key_networks.flush()
         return read(tenant, now + MINUTE)
@@ -129,7 +129,7 @@ def test_many_at_once_are_one_alert_and_later_ones_are_added_to_it(known: Tenant
     assert (read(known, NOW + 6 * MINUTE), told(known)) == (0, 1)
     (alert,) = alerts(known)
     assert alert.title == "Key first key is used from 31 new networks"
-    assert alert.facts["networks"][-1] == "192.0.2.0/24"  # type: ignore[index]
+    assert alert.facts["networks"][-1] == "192.0.2.0/24"
     assert history(known) == ["added"]
 
 
@@ -220,14 +220,16 @@ def test_the_page_of_a_key_shows_where_it_is_used_from(known: Tenant, stranger: 
     assert "198.51.100.0/24" in shown
     assert "198.51.100.7" not in shown
     assert "No rule watches this." in shown
-    make_rule(known, KIND)
-    assert "The rule" in text(owner.get(page))
+    make_rule(known, KIND, f"team:{managed.id}")
+    assert "Add one" in text(owner.get(page))
     assert page in text(owner.get("/o/acme/keys"))
     for client in (manager, signed_in(make_member(known, Role.VIEWER)), signed_in(make_member(known, Role.FINANCE))):
         assert client.get(page).status_code == 403
         assert page not in text(client.get("/o/acme/keys"))
     own, _ = make_key(known, "own", managed)
-    assert "Not used yet" in text(manager.get(f"/o/acme/keys/{own.id}/networks"))
+    shown = text(manager.get(f"/o/acme/keys/{own.id}/networks"))
+    assert "Not used yet" in shown
+    assert "The rule" in shown
     outside = signed_in(stranger.owner)
     for path in (page, page.replace("acme", "globex"), "/o/globex/keys/1/networks"):
         assert outside.get(path).status_code == 404
