@@ -99,7 +99,8 @@ def _reading(place: Place, key: VirtualKey, day: str, news: Sequence[Seen], know
             "known_networks": known,
             "timezone": place.zone.key,
             "rule": place.rule.name,
-            "link": place.path(f"keys/{key.id}/networks"),
+            # Everybody may see it, and who looks after the key finds there where it is used from and how to end it.
+            "link": place.path(f"keys?team={key.team_id}"),
         },
         value=f"Used from {', '.join(networks)}",
     )

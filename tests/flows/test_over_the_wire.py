@@ -147,7 +147,8 @@ def test_where_the_key_was_used_from_is_written_down_within_seconds(product: Pro
     """By the web server itself, and not from where the caller says it is."""
     body = json.dumps(event()).encode()
     assert request(product, made["secret"], body, **{"X-Forwarded-For": "203.0.113.7"})[0] == 202
-    deadline, networks = time.monotonic() + 15, []
+    networks: list[str] = []
+    deadline = time.monotonic() + 15
     while not networks and time.monotonic() < deadline:
         time.sleep(0.2)
         connection = http.client.HTTPConnection("127.0.0.1", product.port, timeout=5)

@@ -94,7 +94,9 @@ def test_from_the_first_request_to_the_alert(
         "Virtual key": "first key", "Team": "Default", "Networks": "203.0.113.0/24", "Networks known before": "1",
         "Rule": "The rule",
     }  # fmt: skip
-    assert alert.facts["link"] == f"/o/acme/keys/{tenant.key.id}/networks"
+    assert alert.facts["link"] == f"/o/acme/keys?team={tenant.team.id}"
+    landing = text(signed_in(make_member(tenant, Role.VIEWER)).get(str(alert.facts["link"])))
+    assert "first key" in landing
     assert told(tenant) == 1
 
 
