@@ -16,7 +16,8 @@ from typing import NamedTuple
 from django.db import DatabaseError, OperationalError, connection
 
 from alerts.services import alert_raise
-from budgets.applying import Applying
+from budgets.applying import Applying, scopes_in_use
+from budgets.calls import calls_of
 from budgets.posting import settle_owners
 from budgets.reservations.lifecycle import authorizations_end
 from common.db import server_cursor
@@ -79,7 +80,7 @@ class Round:
     @cached_property
     def budgets(self) -> Applying:
         """Those in force under the lock, which whoever changes one holds as well."""
-        return Applying.of_organization(self.organization_id)
+        return Applying.to_calls(self.organization_id, calls_of(self.charged, scopes_in_use(self.organization_id)))
 
 
 def identify(work: Round) -> None:
