@@ -24,6 +24,9 @@ LABELS = {
     "scope": "Scope",
     "team": "Team",
     "virtual_key": "Virtual key",
+    "networks": "Networks",
+    "first_seen": "First seen",
+    "known_networks": "Networks known before",
     "provider": "Provider",
     "model": "Model",
     "models": "Models",
@@ -55,7 +58,7 @@ LABELS = {
 }
 _MONEY = frozenset({"spent", "limit", "usual", "forecast", "increase", "limit_now", "limit_then"})
 _PERCENT = frozenset({"threshold", "percent"})
-_MOMENTS = frozenset({"period_start", "period_end", "runs_out_at", "until"})
+_MOMENTS = frozenset({"period_start", "period_end", "runs_out_at", "until", "first_seen"})
 # Facts that say how to read or where to go rather than something to read.
 _UNSPOKEN = frozenset({"link", "timezone"})
 

@@ -14,6 +14,7 @@ class AlertKind(models.TextChoices):
     NEW_MODEL = "new_model", "New model"
     UNPRICED_USAGE = "unpriced_usage", "Unpriced usage"
     KEY_SILENT = "key_silent", "Silent key"
+    KEY_NEW_NETWORK = "key_new_network", "Key used from a new network"
     INGESTION_STALLED = "ingestion_stalled", "Ingestion stalled"
     PRICE_CHANGED = "price_changed", "Price changed"
     INCREASE_REQUESTED = "increase_requested", "Increase requested"

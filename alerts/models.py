@@ -332,6 +332,7 @@ class Alert(TenantModel):
 class AlertEventKind(models.TextChoices):
     FIRED = "fired", "Fired"
     FIRED_AGAIN = "fired_again", "Fired again"
+    ADDED = "added", "Found more"
     ACKNOWLEDGED = "acknowledged", "Acknowledged"
     SNOOZED = "snoozed", "Snoozed"
     REMINDED = "reminded", "Told again after a snooze"

@@ -1,7 +1,8 @@
 """What rules can watch for, what each asks for, and how long it must hold. Pure.
 
 A parameter is stored and sent as people write it: amounts as decimal strings in USD, factors as decimal strings such
-as "1.5", everything else as whole numbers. Detectors get integers: nano-USD, hundredths, numbers.
+as "1.5", networks as lists of text in CIDR notation, everything else as whole numbers. Detectors get integers:
+nano-USD, hundredths, numbers.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,9 @@ from django.db import models
 
 from alerts.kinds import AlertKind
 from alerts.machine import Damping
+from alerts.rule_networks import NetworkList
 from common.money import parse_usd, to_usd, usd_to_nano
+from common.networks import Network
 
 
 class RuleKind(models.TextChoices):
@@ -31,6 +34,7 @@ class RuleKind(models.TextChoices):
     NEW_MODEL = AlertKind.NEW_MODEL.value, AlertKind.NEW_MODEL.label
     UNPRICED_USAGE = AlertKind.UNPRICED_USAGE.value, AlertKind.UNPRICED_USAGE.label
     KEY_SILENT = AlertKind.KEY_SILENT.value, AlertKind.KEY_SILENT.label
+    KEY_NEW_NETWORK = AlertKind.KEY_NEW_NETWORK.value, AlertKind.KEY_NEW_NETWORK.label
     INGESTION_STALLED = AlertKind.INGESTION_STALLED.value, AlertKind.INGESTION_STALLED.label
     PRICE_CHANGED = AlertKind.PRICE_CHANGED.value, AlertKind.PRICE_CHANGED.label
 
@@ -61,6 +65,8 @@ class Measure(StrEnum):
     COUNT = "count"
 
 
+# A parameter in the form in which it is stored and sent.
+Stored = str | int | list[str]
 AT_ONCE = Damping()
 MOST_USD = 10**9
 MOST_TIMES = 10_000
@@ -124,6 +130,14 @@ class KindSpec:
     once: bool = False
     # A new period gets an alert of its own, though the one before has not recovered.
     renews: bool = False
+    networks: tuple[NetworkList, ...] = ()
+    # The list among an alert's facts to which later readings of its period add.
+    gathers: str = ""
+
+    @property
+    def asked(self) -> list[str]:
+        """The names of everything that it asks for."""
+        return [*(each.name for each in self.parameters), *(each.name for each in self.networks)]
 
 
 def _floor(default: str, text: str) -> Parameter:
@@ -214,6 +228,24 @@ KINDS: dict[RuleKind, KindSpec] = {
             ),
         ),
     ),
+    RuleKind.KEY_NEW_NETWORK: KindSpec(
+        "Tell us when a key is used from a network that it was never used from, or not for 90 days.",
+        (ScopeType.ORGANIZATION, ScopeType.TEAM, ScopeType.VIRTUAL_KEY),
+        (
+            Parameter(
+                "days", "Days of getting to know a key", Measure.COUNT, 7,
+                "From its first use on, whatever network it is used from is taken as known.", most=90,
+            ),
+        ),
+        once=True,
+        networks=(
+            NetworkList(
+                "ours", "Networks that are ours",
+                "In CIDR notation, one a line, e.g. 198.51.100.0/24. Keys used from there are no news.",
+            ),
+        ),
+        gathers="networks",
+    ),
     RuleKind.INGESTION_STALLED: KindSpec(
         "Tell us when usage that we accepted waits too long to be counted.",
         _ORGANIZATION,
@@ -238,14 +270,24 @@ def values_of(kind: str, stored: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
-def parameters_checked(kind: str, given: Mapping[str, Any]) -> tuple[dict[str, str | int], dict[str, str]]:
+def networks_of(kind: str, stored: Mapping[str, Any]) -> dict[str, tuple[Network, ...]]:
+    """The lists of networks among the parameters."""
+    return {each.name: each.read(stored.get(each.name, [])) for each in KINDS[RuleKind(kind)].networks}
+
+
+def parameters_checked(kind: str, given: Mapping[str, Any]) -> tuple[dict[str, Stored], dict[str, str]]:
     """The parameters as they are stored, all of them, and what is wrong with the given ones, by name."""
-    known = {parameter.name: parameter for parameter in KINDS[RuleKind(kind)].parameters}
-    faults = {name: "is not a parameter of this kind" for name in given if name not in known}
-    checked = {}
-    for name, parameter in known.items():
+    spec = KINDS[RuleKind(kind)]
+    faults = {name: "is not a parameter of this kind" for name in given if name not in spec.asked}
+    checked: dict[str, Stored] = {}
+    for parameter in spec.parameters:
         try:
-            checked[name] = parameter.written(parameter.read(given.get(name, parameter.default)))
+            checked[parameter.name] = parameter.written(parameter.read(given.get(parameter.name, parameter.default)))
         except ValueError as error:
-            faults[name] = str(error)
+            faults[parameter.name] = str(error)
+    for networks in spec.networks:
+        try:
+            checked[networks.name] = networks.written(networks.read(given.get(networks.name, [])))
+        except ValueError as error:
+            faults[networks.name] = str(error)
     return checked, faults

@@ -129,6 +129,7 @@ DEFAULTS: tuple[tuple[RuleKind, str, ScopeType, str], ...] = (
     (RuleKind.NEW_MODEL, "Models used for the first time", ScopeType.ORGANIZATION, Severity.INFO),
     (RuleKind.UNPRICED_USAGE, "Usage without a price", ScopeType.ORGANIZATION, Severity.WARNING),
     (RuleKind.KEY_SILENT, "Busy keys that fall silent", ScopeType.VIRTUAL_KEY, Severity.INFO),
+    (RuleKind.KEY_NEW_NETWORK, "Keys used from a new network", ScopeType.ORGANIZATION, Severity.WARNING),
     (RuleKind.INGESTION_STALLED, "Usage that waits to be counted", ScopeType.ORGANIZATION, Severity.CRITICAL),
     (RuleKind.PRICE_CHANGED, "List prices that changed", ScopeType.ORGANIZATION, Severity.INFO),
 )

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from alerts.facts import GivenFacts
+from alerts.facts import GivenFacts, facts_checked, one_line
 from alerts.kinds import AlertKind
 from alerts.machine import OPEN, Level, Phase, Standing, Step, step
 from alerts.models import SUBJECT_LENGTH, Alert, AlertEventKind, AlertRule, RuleStanding, Severity
-from alerts.services import alert_write, bounded
+from alerts.services import TITLE_LENGTH, alert_write, bounded
 from alerts.standing import alert_noted, channels_told
 from common.ids import new_id
 from common.periods import PeriodKind
@@ -31,11 +31,12 @@ class Reading:
 
 def readings_apply(*, rule: AlertRule, readings: Sequence[Reading], at: datetime, now: datetime) -> int:
     """Takes what a rule reads of the moment `at`; how many alerts fired or recovered by it. The same again: none."""
-    rows = {
-        row.subject: row
-        for row in RuleStanding.objects.select_for_update().filter(organization_id=rule.organization_id, rule=rule)
-    }
     known = {reading.subject[:SUBJECT_LENGTH]: reading for reading in readings}
+    standings = RuleStanding.objects.select_for_update().filter(organization_id=rule.organization_id, rule=rule)
+    if rule.spec.once:
+        # News never recovers, so that the standings only grow; old ones have nothing to say.
+        standings = standings.filter(subject__in=known)
+    rows = {row.subject: row for row in standings}
     told = 0
     for subject, reading in (known | _vanished(rule, rows.values(), known)).items():
         row = rows.get(subject)
@@ -65,6 +66,8 @@ def _apply(rule: AlertRule, row: RuleStanding, reading: Reading, at: datetime, n
     after, moved = step(
         before, reading.level, period=reading.period, at=at, damping=rule.spec.damping, renews=rule.spec.renews
     )
+    if moved is None and before.open and reading.level is Level.BAD and row.period == reading.period:
+        return _add(rule, row, reading, now)
     # That it was read is worth a write only where something came of it.
     if replace(after, seen_at=None) == replace(before, seen_at=None):
         return False
@@ -74,6 +77,29 @@ def _apply(rule: AlertRule, row: RuleStanding, reading: Reading, at: datetime, n
     row.turning_since, row.seen_at = after.turning_since, after.seen_at
     row.save()
     return moved is not None
+
+
+def _add(rule: AlertRule, row: RuleStanding, reading: Reading, now: datetime) -> bool:
+    """What a rule that gathers found since is added to the period's alert. Only if somebody had seen to that one are
+    those told before told again: while it is open, its page says all there is."""
+    if row.alert is None or not rule.spec.gathers:
+        return False
+    found, had = (facts.get(rule.spec.gathers) for facts in (reading.facts, row.alert.facts))
+    if not isinstance(found, list) or not isinstance(had, list):
+        raise TypeError(f"the fact {rule.spec.gathers} must be a list")
+    more = [each for each in found if each not in had]
+    if not more:
+        return False
+    row.alert.title = one_line(reading.title)[:TITLE_LENGTH]
+    row.alert.facts = facts_checked({**reading.facts, rule.spec.gathers: [*had, *more]})
+    row.alert.save(update_fields=["title", "facts"])
+    alert_noted(row.alert, AlertEventKind.ADDED, now, note=", ".join(more))
+    if row.phase != Phase.ACKNOWLEDGED:
+        return False
+    row.alert = _fire(rule, reading, now)
+    row.phase = Phase.FIRING.value
+    row.save()
+    return True
 
 
 def _perform(moved: Step, rule: AlertRule, row: RuleStanding, reading: Reading, now: datetime) -> None:

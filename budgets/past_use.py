@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from statistics import median_low
 
 from budgets.applying import window_of
 from budgets.backtest_source import used_by_slot
 from budgets.models import Budget
+from budgets.untold import untold
 from budgets.windows import ROLLING, TOTAL, Window
 from common.periods import Period
 from usage.questions import UnanswerableError
+from usage.retention import first_of_month
 
 # Windows that have ended, by the kind of the window; a total has none.
 HOW_MANY = {"hour": 48, "day": 30, "week": 12, "month": 12, "quarter": 8, "year": 3, ROLLING: 30}
@@ -45,16 +47,35 @@ def summed_up(amounts: Sequence[int], limit: int | None) -> PastUse | None:
 
 def past_use(budget: Budget, *, now: datetime, limit: int | None) -> PastUse | None:
     """Of the budget's scope, saved or not, in the windows since it was first used; None when there is none, or where
-    what is kept does not tell them apart."""
+    what is kept does not tell them apart. Windows up to a month of which sums say nothing are left out."""
     if budget.period == TOTAL:
         return None
     window = window_of(budget)
-    slots = slots_before(window, now, HOW_MANY[budget.period] + max(0, window.days - 1))
+    slots = _told(budget, past_slots(budget, now))
+    if len(slots) < max(1, window.days):
+        return None
     try:
         used = used_by_slot(budget, window, Period(slots[0].start, slots[-1].end))
     except UnanswerableError:
         return None
     return summed_up(_since_first_use(amounts_of(window, slots, used)), limit)
+
+
+def past_slots(budget: Budget, now: datetime) -> list[Period]:
+    """The slots that have ended which past windows are made of, oldest first; none of a total."""
+    if budget.period == TOTAL:
+        return []
+    window = window_of(budget)
+    return slots_before(window, now, HOW_MANY[budget.period] + max(0, window.days - 1))
+
+
+def _told(budget: Budget, slots: Sequence[Period]) -> list[Period]:
+    """The slots after the last month of which sums say nothing."""
+    months = untold(budget, Period(slots[0].start, slots[-1].end))
+    if not months:
+        return list(slots)
+    told_from = datetime.combine(first_of_month(months[-1], 1), time(), UTC)
+    return [slot for slot in slots if slot.start >= told_from]
 
 
 def slots_before(window: Window, now: datetime, number: int) -> list[Period]:

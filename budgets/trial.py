@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from budgets.applying import window_of
 from budgets.backtest import Mark, Replay, Step, Trial, replay
@@ -20,6 +20,7 @@ from budgets.terms import (
     terms_of,
     thresholds_checked,
 )
+from budgets.untold import untold
 from budgets.windows import TOTAL
 from common.periods import Period, local_midnight
 from tenants.models import Organization
@@ -42,6 +43,8 @@ class Tried:
     told: tuple[str, ...]
     replay: Replay
     left_out: frozenset[Action]
+    # Months in which the sums that were read say nothing of what the budget is on.
+    untold: tuple[date, ...] = ()
 
 
 def budget_drafted(
@@ -93,6 +96,7 @@ def budget_try(*, budget: Budget, actions: Iterable[ActionTerm], days: int, now:
     trial = asked if usage.grain is Grain.EVENT else _by_sums(asked)
     opened = period.start if budget.period == TOTAL else trial.window.at(period.start).start
     before = used_by_slot(budget, trial.window, Period(opened, period.start))
+    summed = Period(opened, period.start if usage.grain is Grain.EVENT else period.end)
     return Tried(
         budget=budget,
         period=period,
@@ -101,6 +105,7 @@ def budget_try(*, budget: Budget, actions: Iterable[ActionTerm], days: int, now:
         told=usage.told,
         replay=replay(trial, usage.calls, before=before),
         left_out=frozenset(step.action for step in asked.steps if step not in trial.steps),
+        untold=untold(budget, summed),
     )
 
 

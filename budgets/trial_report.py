@@ -9,6 +9,7 @@ from budgets.backtest import Outcome, Tally, WindowReplay
 from budgets.backtest_source import Grain
 from budgets.models import Action
 from budgets.trial import Tried
+from budgets.untold import untold_sentence
 from budgets.windows import ROLLING
 from common.display import count, moment, percent, share, usd
 from tenants.models import Team, VirtualKey
@@ -70,6 +71,8 @@ def _shown(windows: Sequence[WindowReplay]) -> list[WindowReplay]:
 
 def _sentence(tried: Tried) -> str:
     windows, total = tried.replay.windows, tried.replay.total
+    if not windows and tried.untold:
+        return "What the budget would have counted in this time is not known."
     if not windows:
         return "Nothing was used in this time that the budget would have counted."
     if tried.replay.stopped.calls or tried.replay.spared.cost:
@@ -110,6 +113,8 @@ def _what_it_did(tried: Tried) -> str:
 def _notes(tried: Tried) -> Iterator[str]:
     budget, replay = tried.budget, tried.replay
     yield GRAINS[tried.grain]
+    if tried.untold:
+        yield untold_sentence(budget, tried.untold)
     if budget.shadow:
         yield "In shadow it stops nothing; this is what it would do without it."
     if replay.windows and replay.windows[0].before:

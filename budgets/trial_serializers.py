@@ -86,7 +86,8 @@ TRIAL = inline_serializer(
                 "exceeded": serializers.IntegerField(help_text="how many came to more than the limit"),
             },
             allow_null=True,
-            help_text="what windows that have ended came to; null: there are none to tell",
+            help_text="what windows that have ended came to; null: there are none to tell; none reaches back to a month"
+            " whose sums have no room for the value",
         ),
     },
 )

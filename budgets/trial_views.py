@@ -13,11 +13,13 @@ from budgets.amounts import AmountError, from_person
 from budgets.create_form import BudgetCreateForm, create_form
 from budgets.forms import BudgetForm
 from budgets.models import Budget, Scope
-from budgets.past_use import past_use
+from budgets.past_use import past_slots, past_use
 from budgets.terms import ActionTerm, measure_checked
 from budgets.trial import budget_drafted, budget_redrafted
 from budgets.trial_page import past_sentence, trial_page
+from budgets.untold import untold, untold_sentence
 from common.ids import parse_id
+from common.periods import Period
 from common.problems import Problem
 from tenants.access import Access, organization_page
 from tenants.models import Organization
@@ -104,8 +106,14 @@ def past_use_part(request: HttpRequest, access: Access) -> HttpResponse:
     if budget is not None:
         with_limit = bool(budget.limit)
         found = past_use(budget, now=timezone.now(), limit=budget.limit if with_limit else None)
-        sentence = past_sentence(budget, found, with_limit=with_limit)
+        sentence = past_sentence(budget, found, with_limit=with_limit) or _nothing_known(budget)
     return render(request, "budgets/_past_use.html", {"sentence": sentence})
+
+
+def _nothing_known(budget: Budget) -> str:
+    """Why there is nothing to say of past windows, if it is that sums do not tell."""
+    slots = past_slots(budget, timezone.now())
+    return untold_sentence(budget, untold(budget, Period(slots[0].start, slots[-1].end))) if slots else ""
 
 
 def _saved(request: HttpRequest, access: Access) -> Budget:

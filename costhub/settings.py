@@ -183,10 +183,15 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-if env.flag("BEHIND_TLS_PROXY", False):
+_behind_tls_proxy = env.flag("BEHIND_TLS_PROXY", False)
+if _behind_tls_proxy:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    # The proxy's own entry in X-Forwarded-For says whose logins to count; anything before it is the caller's word.
-    ALLAUTH_TRUSTED_PROXY_COUNT = 1
+# The entry of the outermost proxy in X-Forwarded-For says whose logins to count and from which network a key is used;
+# anything before it is the caller's word. None: the header counts for nothing.
+TRUSTED_PROXY_COUNT = env.number("TRUSTED_PROXY_COUNT", int(_behind_tls_proxy), minimum=0, maximum=10)
+if _behind_tls_proxy and not TRUSTED_PROXY_COUNT:
+    raise ImproperlyConfigured("TRUSTED_PROXY_COUNT must be at least 1 with BEHIND_TLS_PROXY")
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 
 # Redis carries wake-ups and rate counters only: whatever lives there may vanish, so no call may wait long for it.
 REDIS_TIMEOUT_S = 1
@@ -225,6 +230,7 @@ CELERY_BEAT_SCHEDULE = {
     "book-fees": {"task": "ingest.book_fees", "schedule": 300.0, "options": {"expires": 240}},
     "make-partitions": {"task": "usage.make_partitions", "schedule": 3600.0, "options": {"expires": 1800}},
     "drop-old-events": {"task": "usage.drop_old_events", "schedule": 3600.0, "options": {"expires": 1800}},
+    "forget-old-networks": {"task": "usage.forget_old_networks", "schedule": 86_400.0, "options": {"expires": 1800}},
     "forget-old-claims": {"task": "ingest.forget_old_claims", "schedule": 3600.0, "options": {"expires": 1800}},
     "forget-old-reservations": {
         "task": "budgets.forget_old_reservations",
@@ -305,7 +311,8 @@ INGEST_ORGANIZATION_EVENTS_PER_SECOND = env.number(
 INBOX_MAX_EVENTS = env.number("INBOX_MAX_EVENTS", 4_000_000, minimum=1, maximum=1_000_000_000)
 INBOX_ORGANIZATION_MAX_EVENTS = env.number("INBOX_ORGANIZATION_MAX_EVENTS", 2_000_000, minimum=1, maximum=1_000_000_000)
 INBOX_MAX_AGE_SECONDS = env.number("INBOX_MAX_AGE_SECONDS", 900, minimum=60, maximum=7 * 86_400)
-# How often each process writes down what it turned away; a process that is killed loses the counts since.
+# How often each process writes down what it turned away, and where keys were used from; a process that is killed loses
+# what it noted since.
 INTAKE_COUNT_SECONDS = 5
 # Files of usage: how large one may be, and how far back rows may reach where whoever imports allows older ones.
 IMPORT_FILE_LIMIT = 50 * 1024 * 1024

@@ -13,5 +13,7 @@ check_database()
 
 # Models can be imported only once Django is set up.
 from ingest.turned_away import turned_away  # noqa: E402
+from usage.key_networks import key_networks  # noqa: E402
 
 turned_away.start_writing()
+key_networks.start_writing()

@@ -22,6 +22,7 @@ from ingest.openapi import BATCH_REQUEST, LITELLM_REQUEST
 from ingest.selectors import ingest_status
 from ingest.serializers import AcceptedSerializer, IngestStatusSerializer, TakenSerializer
 from tenants.api_base import TenantAPIView
+from usage.key_networks import key_networks
 
 
 class AnyParser(BaseParser):
@@ -39,6 +40,10 @@ class IngestionView(TenantAPIView):
     # What the counts of refused requests are kept under: the format or tool, as in `take_in`.
     source: ClassVar[str] = "native"
     parser_classes = [AnyParser]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        key_networks.note(request._request, self.caller, timezone.now())
 
     def handle_exception(self, exc: Exception) -> Response:
         problem = as_problem(exc) or outage(exc)

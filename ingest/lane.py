@@ -22,6 +22,7 @@ from ingest.formats import native
 from ingest.intake import TakenIn, take_in
 from ingest.limits import refused
 from tenants.authentication import Caller, authenticate_often
+from usage.key_networks import key_networks
 
 PATH = "/api/v1/events"
 SOURCE = "native"
@@ -44,6 +45,7 @@ class ExpressLaneMiddleware:
             caller.require("usage:write")
         except Problem as problem:
             return problem_response(problem, request)
+        key_networks.note(request, caller, now)
         try:
             taken = accept(request, caller, now)
         except (Problem, DatabaseError, InterfaceError) as error:

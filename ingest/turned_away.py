@@ -4,7 +4,6 @@ Requests only add to a sum in memory, which a thread writes every few seconds: c
 statement. A process that is killed loses the sums of its last seconds; what was accepted is never counted here.
 """
 
-import atexit
 import logging
 import threading
 from collections.abc import Mapping
@@ -12,8 +11,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError
 
+from common.background import Background
 from common.db import server_cursor
 from tenants.access import organization_scope
 
@@ -39,8 +39,7 @@ class TurnedAway:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sums: dict[Kind, tuple[int, int]] = {}
-        self._thread: threading.Thread | None = None
-        self._stop = threading.Event()
+        self._background = Background("turned-away", self.flush)
 
     def note(
         self, *, organization_id: int, source: str, credential_id: int, reason: str, now: datetime, events: int = 0
@@ -78,22 +77,7 @@ class TurnedAway:
 
     def start_writing(self) -> None:
         """Starts this process's thread that writes the sums; called once, after any fork."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._write, name="turned-away", daemon=True)
-            self._thread.start()
-            atexit.register(self._finish)
-
-    def _write(self) -> None:
-        while not self._stop.wait(settings.INTAKE_COUNT_SECONDS):
-            self.flush()
-            connection.close()
-        self.flush()
-        connection.close()
-
-    def _finish(self) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=2)
+        self._background.start(every=settings.INTAKE_COUNT_SECONDS)
 
 
 turned_away = TurnedAway()

@@ -259,3 +259,24 @@ class ClosedMonth(TenantModel):
             models.UniqueConstraint(fields=["organization", "starts_at"], name="month_is_closed_once"),
             models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="closed_month_has_days"),
         ]
+
+
+class KeyNetwork(models.Model):
+    """A network, never an address, that a virtual key was used from; see `usage.key_networks`."""
+
+    pk = models.CompositePrimaryKey("organization_id", "virtual_key_id", "network")
+    organization_id = models.BigIntegerField()
+    virtual_key_id = models.BigIntegerField()
+    # A /24 of IPv4 or a /48 of IPv6.
+    network = models.TextField()
+    first_seen_at = models.DateTimeField()
+    # To the hour: within one, a process notes a network once.
+    last_seen_at = models.DateTimeField()
+    # The first use there ever was, or the first after a long absence.
+    appeared_at = models.DateTimeField()
+    # Days of UTC with a use.
+    days = models.IntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "usage_key_network"

@@ -6,6 +6,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from usage.key_networks import forget_networks
 from usage.retention import drop_old_events, first_of_month
 from usage.store import make_partitions
 
@@ -24,3 +25,9 @@ def make_partitions_ahead() -> None:
 def drop_events_past_retention() -> None:
     """The events of months that need not be kept any longer; sums outlive them."""
     drop_old_events(now=timezone.now(), keep=settings.EVENT_RETENTION_MONTHS)
+
+
+@shared_task(name="usage.forget_old_networks", ignore_result=True)
+def forget_old_networks() -> None:
+    """Networks that no key was used from for a year."""
+    forget_networks(timezone.now())

@@ -2,18 +2,20 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import date
+from datetime import UTC, date, timedelta
 
 from django.db import transaction
 
 from common.db import server_cursor
-from usage.dimensions import Value, limit_of
+from common.periods import Period
+from usage.dimensions import TAG, TAG_PREFIX, Value, limit_of, month_of
 
 # Values known to be admitted, by organization. Nothing is ever taken back, so what was true stays true; only what has
 # committed is remembered.
 _admitted: dict[int, set[Value]] = {}
 REMEMBERED_ORGANIZATIONS = 200
 REMEMBERED_VALUES = 200_000
+_INSTANT = timedelta(microseconds=1)
 
 
 def admit(organization_id: int, values: set[Value]) -> bool:
@@ -41,6 +43,26 @@ def values_since(organization_id: int, month: date, *, at_most: int) -> dict[str
         for dimension, value in cursor.fetchall():
             found[dimension].append(value)
         return dict(found)
+
+
+def months_untold(organization_id: int, dimension: str, value: str, period: Period) -> list[date]:
+    """The months of UTC that the period touches in which sums would not tell the value from others had it been used,
+    because others had filled its dimension; of a tag also those in which its name was one too many."""
+    wanted = {dimension: value}
+    if dimension.startswith(TAG_PREFIX):
+        wanted[TAG] = dimension.removeprefix(TAG_PREFIX)
+    with server_cursor() as cursor:
+        cursor.execute(
+            "SELECT v.dimension, v.month, count(*), bool_or(v.value = asked.value) FROM usage_value v"
+            " JOIN unnest(%s::text[], %s::text[]) AS asked (dimension, value) USING (dimension)"
+            " WHERE v.organization_id = %s AND v.month >= %s AND v.month <= %s GROUP BY 1, 2",
+            [
+                list(wanted), list(wanted.values()), organization_id,
+                month_of(period.start.astimezone(UTC)), month_of((period.end - _INSTANT).astimezone(UTC)),
+            ],
+        )  # fmt: skip
+        full = {month for name, month, count, told in cursor.fetchall() if not told and count >= limit_of(name)}
+    return sorted(full)
 
 
 def _stored(organization_id: int, values: Iterable[Value]) -> set[Value]:

@@ -1,8 +1,10 @@
 from django.urls import path
 
 from watch.api import RuleMuteView, RulesView, RuleTestView, RuleView
+from watch.key_api import KeyNetworksView
 
 urlpatterns = [
+    path("keys/<str:identifier>/networks", KeyNetworksView.as_view(), name="api-key-networks"),
     path("alert-rules", RulesView.as_view(), name="api-alert-rules"),
     path("alert-rules/<str:identifier>", RuleView.as_view(), name="api-alert-rule"),
     path("alert-rules/<str:identifier>/mute", RuleMuteView.as_view(), name="api-alert-rule-mute"),

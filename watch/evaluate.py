@@ -21,6 +21,7 @@ from tenants.models import Organization
 from tenants.selectors import organization_ids
 from watch.budget_readers import read_forecasts, read_run_outs
 from watch.event_readers import read_ingestion, read_new_models, read_price_changes
+from watch.key_readers import read_key_networks
 from watch.place import Place
 from watch.usage_readers import read_cache_hits, read_cost_per_request, read_errors, read_silent_keys, read_spend
 
@@ -40,6 +41,7 @@ READERS: dict[RuleKind, Callable[[Place], Iterator[Reading]]] = {
     RuleKind.ERROR_SPEND: read_errors,
     RuleKind.NEW_MODEL: read_new_models,
     RuleKind.KEY_SILENT: read_silent_keys,
+    RuleKind.KEY_NEW_NETWORK: read_key_networks,
     RuleKind.INGESTION_STALLED: read_ingestion,
     RuleKind.PRICE_CHANGED: read_price_changes,
 }

@@ -7,7 +7,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from alerts.models import AlertRule, Channel, Severity
-from alerts.rule_kinds import ID_SCOPES, KINDS, Measure, Parameter, RuleKind, ScopeType
+from alerts.rule_kinds import ID_SCOPES, KINDS, Measure, Parameter, RuleKind, ScopeType, Stored
+from alerts.rule_networks import NetworkList
 from alerts.rules import RuleDraft
 from alerts.selectors import channel_list
 from alerts.standing import channel_ids_of
@@ -65,7 +66,9 @@ class RuleForm(ServiceForm):
             del self.fields["channels"]
         for parameter in self.spec.parameters:
             self.fields[PREFIX + parameter.name] = _field(parameter)
-        names = [PREFIX + parameter.name for parameter in self.spec.parameters]
+        for networks in self.spec.networks:
+            self.fields[PREFIX + networks.name] = _networks_field(networks)
+        names = [PREFIX + name for name in self.spec.asked]
         self.order_fields(["name", "scope", "value", "tag_name", *names, "severity", "channels", "enabled", "version"])
 
     def _scope_fields(self) -> None:
@@ -89,7 +92,10 @@ class RuleForm(ServiceForm):
             name=given["name"],
             scope=scope_checked(self.organization, kind, value, tag_name),
             severity=given["severity"],
-            parameters={parameter.name: given[PREFIX + parameter.name] for parameter in self.spec.parameters},
+            parameters={
+                **{parameter.name: given[PREFIX + parameter.name] for parameter in self.spec.parameters},
+                **{each.name: _listed(given[PREFIX + each.name]) for each in self.spec.networks},
+            },
             channel_ids=[int(channel) for channel in given.get("channels", ())],
             enabled=given["enabled"],
         )
@@ -132,8 +138,22 @@ def _field(parameter: Parameter) -> forms.Field:
     )
 
 
-def _plain(value: str | int) -> str | int:
-    """ "5.000000000" as people write it."""
+def _networks_field(networks: NetworkList) -> forms.Field:
+    widget = forms.Textarea(attrs={"rows": 3, "autocomplete": "off", "spellcheck": "false"})
+    return forms.CharField(
+        label=networks.label, help_text=networks.help, required=False, max_length=5_000, widget=widget
+    )
+
+
+def _listed(text: str) -> list[str]:
+    """What stands on lines of its own or between commas."""
+    return text.replace(",", " ").split()
+
+
+def _plain(value: Stored) -> str | int:
+    """ "5.000000000" as people write it, and of a list each on a line of its own."""
+    if isinstance(value, list):
+        return "\n".join(value)
     if isinstance(value, int) or "." not in value:
         return value
     whole, _, rest = value.partition(".")

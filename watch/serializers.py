@@ -10,11 +10,12 @@ from alerts.rule_kinds import RuleKind, ScopeType
 from alerts.standing import channel_ids_of
 from common.strict import StrictBooleanField, StrictCharField, StrictSerializer
 from tenants.serializers import StrictDateTimeField
+from usage.models import KeyNetwork
 
 CHANNELS_MOST = 50
 _PARAMETERS = (
-    "What the kind asks for; what is left out has its default. Amounts and factors are decimal strings, the rest whole"
-    " numbers: see docs/alerts.md."
+    "What the kind asks for; what is left out has its default. Amounts and factors are decimal strings, networks a list"
+    " in CIDR notation, the rest whole numbers: see docs/alerts.md."
 )
 
 
@@ -97,4 +98,16 @@ class MuteSerializer(StrictSerializer[Any]):
 
 RULE_PAGE = inline_serializer(
     "AlertRulePage", {"data": AlertRuleSerializer(many=True), "next": serializers.CharField(allow_null=True)}
+)
+
+
+class KeyNetworkSerializer(serializers.Serializer[KeyNetwork]):
+    network = serializers.CharField(help_text="A /24 of IPv4 or a /48 of IPv6; no more of an address is kept.")
+    first_seen_at = serializers.DateTimeField()
+    last_seen_at = serializers.DateTimeField(help_text="To the hour.")
+    days = serializers.IntegerField(help_text="Days of UTC on which the key was used from there.")
+
+
+KEY_NETWORK_PAGE = inline_serializer(
+    "KeyNetworkPage", {"data": KeyNetworkSerializer(many=True), "next": serializers.CharField(allow_null=True)}
 )

@@ -1,8 +1,9 @@
 from django.urls import path
 
-from watch import views
+from watch import key_views, views
 
 urlpatterns = [
+    path("o/<slug:org_slug>/keys/<int:key_id>/networks", key_views.networks, name="key_networks"),
     path("o/<slug:org_slug>/alerts/rules", views.rules, name="alert_rules"),
     path("o/<slug:org_slug>/alerts/rules/new", views.create, name="alert_rule_create"),
     path("o/<slug:org_slug>/alerts/rules/<int:rule_id>", views.rule, name="alert_rule"),

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from alerts.models import AlertRule, Channel, Severity
-from alerts.rule_kinds import KINDS, Measure, Parameter, RuleKind, values_of
+from alerts.rule_kinds import KINDS, Measure, Parameter, RuleKind, networks_of, values_of
 from alerts.rules import rule_create, rule_delete, rule_mute, rule_test, rule_update
 from alerts.selectors import AlertFilter, alert_list, firing_by_rule, rule_list
 from alerts.standing import channel_ids_of
@@ -220,8 +220,11 @@ def _tone(found: AlertRule) -> str:
 
 def _spoken(found: AlertRule) -> list[tuple[str, str]]:
     """The parameters with their labels, as people write them."""
-    values = values_of(found.kind, found.parameters)
-    return [(each.label, _written(each, values[each.name])) for each in found.spec.parameters]
+    values, networks = values_of(found.kind, found.parameters), networks_of(found.kind, found.parameters)
+    return [
+        *((each.label, _written(each, values[each.name])) for each in found.spec.parameters),
+        *((each.label, ", ".join(each.written(networks[each.name])) or "None named") for each in found.spec.networks),
+    ]
 
 
 def _written(parameter: Parameter, value: int) -> str:

@@ -20,6 +20,7 @@ from common.problems import Fault, Problem, invalid
 from tenants.access import organization_scope
 from tenants.authentication import BearerAuthentication, Caller, authenticate_often
 from tenants.models import VirtualKey
+from usage.key_networks import key_networks
 
 VIRTUAL_KEY = OpenApiParameter("virtual_key", str, description="For access tokens: the key whose call it is.")
 _AWAY = "The counters cannot be asked right now."
@@ -33,6 +34,10 @@ class AuthorizationBase(APIView):
     def get_authenticators(self) -> list[BaseAuthentication]:
         """Callers come before every model call: one that was proven is believed for some seconds."""
         return [BearerAuthentication(authenticate_often)]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        key_networks.note(request._request, self.caller, timezone.now())
 
     @property
     def caller(self) -> Caller:

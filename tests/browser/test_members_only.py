@@ -14,6 +14,7 @@ ACTIONS = {
     "key_issue",
     "key_rotate",
     "key_revoke",
+    "key_networks",
     "team_create",
     "team_edit",
     "member_invite",

@@ -1,6 +1,6 @@
 """Trying budgets on stored usage: by events, by hours and by days; what another organization used never counts."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,9 +8,12 @@ import pytest
 from budgets.backtest import Outcome
 from budgets.backtest_source import Grain, used_by_slot
 from budgets.models import Action, Budget, Enforcement, UnpricedPolicy
+from budgets.past_use import past_use
 from budgets.reservations.models import LadderStep
 from budgets.terms import ActionTerm
 from budgets.trial import Tried, budget_try, trial_of
+from budgets.trial_report import report_of
+from budgets.untold import untold
 from budgets.windows import Window
 from common.periods import Period
 from common.problems import Problem
@@ -167,3 +170,50 @@ def test_used_by_slot(tenant: Tenant) -> None:
     with organization_scope(tenant.id):
         found = used_by_slot(proposed(tenant, 1), window, period)
     assert {start.day: amount // COST for start, amount in found.items()} == {22: 3, 23: 3, 24: 1}
+
+
+def test_names_that_sums_do_not_keep_apart_are_not_called_unused(
+    tenant: Tenant, prices: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the customers of November only the first has sums of its own."""
+    monkeypatch.setattr("usage.dimensions.LIMIT", 1)
+    days = [("2026-11-21", "acme"), ("2026-11-22", "zeta"), ("2026-11-23", "zeta")]
+    for day, customer in days:
+        use(tenant, event(time=f"{day}T10:20:00Z", customer=customer), now=NOW)
+    zeta: dict[str, Any] = {"scope_type": "customer", "value": "zeta"}
+
+    def told(exact: int, **scope: Any) -> tuple[int, list[str], str]:
+        found = tried(tenant, COST, exact=exact, **scope)
+        with organization_scope(tenant.id):
+            report = report_of(found)
+        return found.replay.total.calls, [note for note in report.notes if "not among" in note], report.sentence
+
+    unknown = (
+        "More names were used in November 2026 than sums keep apart, and customer zeta is not among those kept:"
+        " what it used then is not known and missing here."
+    )
+    assert told(1000, **zeta)[:2] == (2, [])
+    assert told(0, **zeta) == (0, [unknown], "What the budget would have counted in this time is not known.")
+    assert told(0, scope_type="customer", value="acme")[:2] == (1, [])
+    assert told(0, scope_type="agent", value="nobody") == (
+        0, [], "Nothing was used in this time that the budget would have counted.",
+    )  # fmt: skip
+    with organization_scope(tenant.id):
+        budget = proposed(tenant, COST, **zeta)
+        assert past_use(budget, now=NOW, limit=None) is None
+        assert untold(budget, Period(NOW - timedelta(days=60), NOW)) == (date(2026, 11, 1),)
+        assert untold(budget, Period(NOW - timedelta(days=60), datetime(2026, 11, 1, tzinfo=UTC))) == ()
+        acme = past_use(proposed(tenant, COST, scope_type="customer", value="acme"), now=NOW, limit=None)
+    assert acme is not None
+    assert acme.highest == COST
+
+
+def test_of_a_tag_its_name_must_be_kept_as_well(tenant: Tenant, prices: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("usage.dimensions.LIMITS", {"tag": 1})
+    for tags in ({"env": "prod"}, {"squad": "search"}):
+        use(tenant, event(time="2026-11-22T10:20:00Z", tags=tags), now=NOW)
+    period = Period(NOW - timedelta(days=3), NOW)
+    with organization_scope(tenant.id):
+        env = proposed(tenant, COST, scope_type="tag", tag_name="env", value="test")
+        squad = proposed(tenant, COST, scope_type="tag", tag_name="squad", value="search")
+        assert (untold(env, period), untold(squad, period)) == ((), (date(2026, 11, 1),))

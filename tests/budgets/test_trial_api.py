@@ -1,5 +1,6 @@
 """Back-tests over the API and from the form: nothing is ever written."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from tenants.roles import Role
 from tests.budgets.support import Caller, make_budget, use
 from tests.budgets.test_explain import change
 from tests.budgets.test_pages import as_role, signed_in, text
-from tests.factories import Tenant, make_token
+from tests.factories import Tenant, make_token, utc_now
 from tests.ingest.payloads import event
 
 COST = 227_500
@@ -163,6 +164,19 @@ def test_past_windows_below_the_limit(tenant: Tenant, stranger: Tenant) -> None:
     budget = make_budget(stranger)
     assert owner.get("/o/acme/budgets/past-use", {"budget": str(budget.id)}).status_code == 404
     assert owner.get("/o/acme/budgets/past-use", {"budget": "x"}).status_code == 404
+
+
+def test_past_windows_of_a_name_that_sums_do_not_keep_apart(
+    tenant: Tenant, prices: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("usage.dimensions.LIMIT", 1)
+    yesterday = utc_now() - timedelta(days=1)
+    for customer in ("acme", "zeta"):
+        use(tenant, event(time=yesterday.isoformat(), customer=customer))
+    owner, asked = signed_in(tenant.owner), {"scope": "customer", "period": "day", "timezone": "UTC"}
+    assert "The last day came to" in text(owner.get("/o/acme/budgets/past-use", asked | {"value": "acme"}))
+    said = text(owner.get("/o/acme/budgets/past-use", asked | {"value": "zeta"}))
+    assert f"in {yesterday:%B %Y} than sums keep apart, and customer zeta is not" in said
 
 
 @pytest.mark.usefixtures("used")

@@ -13,7 +13,7 @@ django.setup()
 from budgets.services import budget_create  # noqa: E402
 from budgets.terms import Measure  # noqa: E402
 from tenants.access import organization_scope  # noqa: E402
-from tests.factories import make_tenant, utc_now  # noqa: E402
+from tests.factories import make_tenant, make_token, utc_now  # noqa: E402
 
 
 def main() -> None:
@@ -29,7 +29,9 @@ def main() -> None:
                 organization=tenant.organization, name=measure.scope_type, measure=measure, limit=10**6,
                 thresholds=[50, 100], actor=tenant.owner, now=utc_now(),
             )  # fmt: skip
-    print(json.dumps({"organization": str(tenant.id), "slug": slug, "secret": tenant.secret}))
+    token = make_token(tenant, "keys:read")["Authorization"].removeprefix("Bearer ")
+    made = {"organization": str(tenant.id), "slug": slug, "secret": tenant.secret, "key": str(tenant.key.id)}
+    print(json.dumps(made | {"token": token}))
 
 
 if __name__ == "__main__":

@@ -17,8 +17,13 @@ MIB = 1_048_576
 
 
 @pytest.fixture(scope="module")
-def secret(product: Product) -> str:
-    made: dict[str, str] = product.run_json("-m", "tests.faults.tenant")
+def made(product: Product) -> dict[str, str]:
+    tenant: dict[str, str] = product.run_json("-m", "tests.faults.tenant")
+    return tenant
+
+
+@pytest.fixture(scope="module")
+def secret(made: dict[str, str]) -> str:
     return made["secret"]
 
 
@@ -136,3 +141,18 @@ def test_an_event_settles_without_being_asked(product: Product, secret: str) -> 
             return
         time.sleep(0.2)
     raise AssertionError(state)
+
+
+def test_where_the_key_was_used_from_is_written_down_within_seconds(product: Product, made: dict[str, str]) -> None:
+    """By the web server itself, and not from where the caller says it is."""
+    body = json.dumps(event()).encode()
+    assert request(product, made["secret"], body, **{"X-Forwarded-For": "203.0.113.7"})[0] == 202
+    networks: list[str] = []
+    deadline = time.monotonic() + 15
+    while not networks and time.monotonic() < deadline:
+        time.sleep(0.2)
+        connection = http.client.HTTPConnection("127.0.0.1", product.port, timeout=5)
+        token = {"Authorization": f"Bearer {made['token']}"}
+        connection.request("GET", f"/api/v1/keys/{made['key']}/networks", headers=token)
+        networks = [each["network"] for each in json.loads(connection.getresponse().read())["data"]]
+    assert networks == ["127.0.0.0/24"]

@@ -1,0 +1,32 @@
+"""Where sums say nothing of what a budget is on: names that came after a month was full of others."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from budgets.applying import filters_of
+from budgets.labels import scope_label
+from budgets.models import VALUE_SCOPES, Budget
+from common.periods import Period
+from usage.values import months_untold
+
+
+def untold(budget: Budget, period: Period) -> tuple[date, ...]:
+    """The months of UTC in the period, as their first days, in which sums do not tell what the budget is on."""
+    if budget.scope_type not in VALUE_SCOPES or period.start >= period.end:
+        return ()
+    months: set[date] = set()
+    for dimension, values in filters_of(budget).items():
+        for value in values:
+            months |= set(months_untold(budget.organization_id, dimension, value, period))
+    return tuple(sorted(months))
+
+
+def untold_sentence(budget: Budget, months: Sequence[date]) -> str:
+    """Empty where sums tell everything."""
+    if not months:
+        return ""
+    listed = ", ".join(f"{month:%B %Y}" for month in months)
+    return (
+        f"More names were used in {listed} than sums keep apart, and {scope_label(budget)} is not among those kept:"
+        " what it used then is not known and missing here."
+    )
