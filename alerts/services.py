@@ -16,7 +16,6 @@ from alerts.models import (
     DETAIL_LENGTH,
     OPEN_STATUSES,
     SUBJECT_LENGTH,
-    Action,
     Alert,
     AlertEventKind,
     AlertRule,
@@ -152,7 +151,7 @@ def alert_acknowledge(*, alert: Alert, actor: User | AccessToken, now: datetime)
             organization_id=alert.organization_id, actor=actor, action="alert.acknowledged", target=alert, now=now,
             alert=alert.title,
         )  # fmt: skip
-        follow_up(alert=alert, action=Action.ACKNOWLEDGE, now=now)
+        follow_up(alert=alert, now=now)
     return bool(taken)
 
 

@@ -4,14 +4,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from alerts.endings import alerts_end
 from alerts.facts import GivenFacts
+from alerts.followups import open_at
 from alerts.kinds import AlertKind
 from alerts.machine import OPEN, Level, Phase, Standing, Step, step
-from alerts.models import SUBJECT_LENGTH, Alert, AlertEventKind, AlertRule, RuleStanding, Severity
+from alerts.models import SUBJECT_LENGTH, Alert, AlertEventKind, AlertRule, Channel, RuleStanding, Severity
 from alerts.services import alert_write, bounded
 from alerts.standing import alert_noted, channels_told
 from common.ids import new_id
 from common.periods import PeriodKind
+
+PERIOD_OVER = "Its period is over."
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,8 @@ def _perform(moved: Step, rule: AlertRule, row: RuleStanding, reading: Reading, 
                 _recover(row.alert, rule, reading, now)
         case Step.RENEWED:
             if row.alert is not None:
-                _end(row.alert, now)
+                # What still is wrong has an alert of its own.
+                alerts_end([row.alert], why=PERIOD_OVER, now=now)
             row.alert = _fire(rule, reading, now)
         case Step.FIRED | Step.FIRED_AGAIN:
             row.alert = _fire(rule, reading, now)
@@ -105,7 +110,8 @@ def _open_again(rule: AlertRule, key: str, reading: Reading, now: datetime) -> A
     alert.acknowledged_by = ""
     alert.save(update_fields=["recovered_at", "acknowledged_at", "acknowledged_by", "snoozed_until"])
     alert_noted(alert, AlertEventKind.FIRED_AGAIN, now, note=reading.value)
-    _follow_up(alert, AlertKind.REMINDER, f"Again: {alert.title}", alert.severity, now)
+    told = channels_told(alert.organization_id, rule, now)
+    _follow_up(alert, AlertKind.REMINDER, f"Again: {alert.title}", alert.severity, told, now)
     return alert
 
 
@@ -114,8 +120,11 @@ def _recover(alert: Alert, rule: AlertRule, reading: Reading, now: datetime) -> 
     alert.recovered_at, alert.snoozed_until = now, None
     alert.save(update_fields=["recovered_at", "snoozed_until"])
     alert_noted(alert, AlertEventKind.RECOVERED, now, note=reading.value)
-    if not quiet:
-        _follow_up(alert, AlertKind.RECOVERY, f"Recovered: {alert.title}", Severity.INFO, now)
+    told = [] if quiet else channels_told(alert.organization_id, alert.rule, now)
+    # An incident is closed also where nobody is told, or where the rule tells others by now.
+    told += [channel for channel in open_at(alert) if channel not in told]
+    if told or not quiet:
+        _follow_up(alert, AlertKind.RECOVERY, f"Recovered: {alert.title}", Severity.INFO, told, now)
 
 
 def periods_end(*, organization_id: int, now: datetime) -> int:
@@ -124,16 +133,8 @@ def periods_end(*, organization_id: int, now: datetime) -> int:
         organization_id=organization_id, kind=AlertKind.BUDGET_THRESHOLD, recovered_at__isnull=True,
         about__isnull=True, facts__period__in=list(PeriodKind), facts__period_end__lte=now.astimezone(UTC).isoformat(),
     )  # fmt: skip
-    for alert in over:
-        _end(alert, now)
+    alerts_end(over, why=PERIOD_OVER, now=now)
     return len(over)
-
-
-def _end(alert: Alert, now: datetime) -> None:
-    """Its period is over; what still is wrong has an alert of its own."""
-    alert.recovered_at, alert.snoozed_until = now, None
-    alert.save(update_fields=["recovered_at", "snoozed_until"])
-    alert_noted(alert, AlertEventKind.ENDED, now, note="Its period is over.")
 
 
 def snoozes_end(*, organization_id: int, now: datetime) -> int:
@@ -147,15 +148,17 @@ def snoozes_end(*, organization_id: int, now: datetime) -> int:
         alert.save(update_fields=["snoozed_until"])
         if alert.acknowledged_at is None:
             alert_noted(alert, AlertEventKind.REMINDED, now)
-            _follow_up(alert, AlertKind.REMINDER, f"Still firing: {alert.title}", alert.severity, now)
+            channels = channels_told(organization_id, alert.rule, now)
+            _follow_up(alert, AlertKind.REMINDER, f"Still firing: {alert.title}", alert.severity, channels, now)
             told += 1
     return told
 
 
-def _follow_up(alert: Alert, kind: AlertKind, title: str, severity: str, now: datetime) -> None:
-    """A notice to those whom the alert's rule tells."""
+def _follow_up(
+    alert: Alert, kind: AlertKind, title: str, severity: str, channels: Iterable[Channel], now: datetime
+) -> None:
+    """A notice that follows an alert."""
     alert_write(
-        alert.organization_id, channels_told(alert.organization_id, alert.rule, now), kind,
-        f"{kind}:{alert.id}:{now.isoformat()}", severity, title, alert.facts, now,
-        rule=alert.rule, subject=alert.subject, about=alert,
+        alert.organization_id, channels, kind, f"{kind}:{alert.id}:{now.isoformat()}", severity, title, alert.facts,
+        now, rule=alert.rule, subject=alert.subject, about=alert,
     )  # fmt: skip

@@ -10,9 +10,9 @@ from pytest_django import Settings
 
 from alerts.channels import webhook
 from alerts.deliver import deliver_due
-from alerts.followups import follow_up
+from alerts.endings import alerts_end
 from alerts.kinds import AlertKind
-from alerts.models import Action, Attempt, Channel, ChannelKind, Severity
+from alerts.models import Attempt, Channel, ChannelKind, Severity
 from alerts.services import alert_acknowledge, alert_write, channel_create, channel_secret_rotate
 from tenants.access import organization_scope
 from tests.alerts.conftest import deliveries, fired, statuses
@@ -172,7 +172,7 @@ def test_pagerduty_hears_of_the_whole_incident_in_order(hooks: Hooks) -> None:
     hooks.run()
     with organization_scope(hooks.tenant.id):
         assert alert_acknowledge(alert=alert, actor=hooks.tenant.owner, now=hooks.now)
-        assert follow_up(alert=alert, action=Action.RESOLVE, now=hooks.now) == 1
+        alerts_end([alert], why="Its period is over.", now=hooks.now)
     # What follows waits until the incident is known there.
     assert hooks.run(timedelta(seconds=1)) == 0
     assert hooks.run(timedelta(seconds=12)) == 1
