@@ -103,6 +103,7 @@ def rule_test(*, rule: AlertRule, actor: Actor, now: datetime) -> Alert | None:
         rule.organization_id, channels_of(rule.organization_id, rule), AlertKind.RULE_TEST,
         f"rule_test:{rule.id}:{slot}", rule.severity or Severity.WARNING, f"This is a test of the rule {rule.name}",
         {"rule": rule.name, "reason": rule.spec.sentence, "sent by": actor_name(actor)}, now, rule=rule,
+        seen_by=actor_name(actor),
     )  # fmt: skip
     if alert is not None:
         _audit(rule, "alert_rule.tested", actor, now)

@@ -105,8 +105,12 @@ def alert_write(
     rule: AlertRule | None = None,
     subject: str = "",
     about: Alert | None = None,
+    seen_by: str = "",
 ) -> Alert | None:
-    """An alert, or with `about` a notice that follows one, and its deliveries to just these channels."""
+    """An alert, or with `about` a notice that follows one, and its deliveries to just these channels.
+
+    `seen_by`: who made it themselves and so has nothing to acknowledge.
+    """
     alert = Alert(
         id=new_id(),
         organization_id=organization_id,
@@ -119,6 +123,8 @@ def alert_write(
         rule=rule,
         subject=subject[:SUBJECT_LENGTH],
         about=about,
+        acknowledged_at=now if seen_by else None,
+        acknowledged_by=seen_by,
     )
     Alert.objects.bulk_create([alert], ignore_conflicts=True)
     if not Alert.objects.filter(organization_id=organization_id, id=alert.id).exists():
@@ -299,6 +305,7 @@ def channel_test(*, channel: Channel, actor: Actor, now: datetime) -> Alert | No
         "This is a test from CostHub",
         {"channel": channel.name, "sent by": _name_of(actor)},
         now,
+        seen_by=_name_of(actor),
     )
     if alert is not None:
         _audit(channel, "channel.tested", actor, now)

@@ -157,7 +157,9 @@ class PagerDutyServer(SlackServer):
     def fault_of(self, payload: dict[str, Any]) -> bytes:
         known = payload.get("event_action") in {"trigger", "acknowledge", "resolve"}
         keyed = len(str(payload.get("routing_key"))) == 32 and 0 < len(payload.get("dedup_key", "")) <= 255
-        told = payload.get("event_action") != "trigger" or {"summary", "source", "severity"} <= payload["payload"].keys()
+        told = (
+            payload.get("event_action") != "trigger" or {"summary", "source", "severity"} <= payload["payload"].keys()
+        )
         return b"" if known and keyed and told else b"invalid event"
 
     def take(self, request: SlackRequest) -> Answer:
