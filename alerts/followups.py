@@ -59,8 +59,8 @@ def _opened(alert: Alert) -> dict[int, int]:
 
 def told_since(delivery: Delivery) -> datetime:
     """The moment of what the delivery tells, from which on it grows old: a follow-up is younger than its alert."""
-    alert = delivery.alert
-    opening = alert.about or alert
+    alert: Alert = delivery.alert
+    opening: Alert = alert.about or alert
     if delivery.action == Action.ACKNOWLEDGE and opening.acknowledged_at is not None:
         return max(alert.created_at, opening.acknowledged_at)
     return alert.created_at

@@ -17,6 +17,7 @@ from django.db import DatabaseError, OperationalError, connection
 
 from alerts.services import alert_raise
 from budgets.applying import Applying
+from budgets.ledger import Entry
 from budgets.posting import settle_owners
 from budgets.reservations.lifecycle import authorizations_end
 from common.db import server_cursor
@@ -66,6 +67,8 @@ class Round:
     rows: PackedRows = NO_ROWS
     late: list[Charged] = field(default_factory=list)
     owners: dict[Owner, Spent] = field(default_factory=dict)
+    # Provisional charges that this usage replaces.
+    taken_back: list[Entry] = field(default_factory=list)
 
     @cached_property
     def organization(self) -> Organization:
@@ -143,12 +146,15 @@ def book_late(work: Round) -> None:
 
 def end_authorizations(work: Round) -> None:
     """What was held for these calls is let go in the step that lets their usage count, once this has committed."""
-    authorizations_end(organization_id=work.organization_id, usage=work.charged, now=work.now)
+    work.taken_back = authorizations_end(organization_id=work.organization_id, usage=work.charged, now=work.now)
 
 
 def settle_budgets(work: Round) -> None:
     """Against every budget they count in; what crosses a threshold alerts."""
-    settle_owners(organization=work.organization, budgets=work.budgets, owners=work.owners, now=work.now)
+    settle_owners(
+        organization=work.organization, budgets=work.budgets, owners=work.owners, now=work.now,
+        taken_back=work.taken_back,
+    )  # fmt: skip
 
 
 def tell_of_unpriced(work: Round) -> None:
