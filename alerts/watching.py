@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 from alerts.endings import alerts_end
 from alerts.facts import GivenFacts
-from alerts.followups import open_at
 from alerts.kinds import AlertKind
 from alerts.machine import OPEN, Level, Phase, Standing, Step, step
-from alerts.models import SUBJECT_LENGTH, Alert, AlertEventKind, AlertRule, Channel, RuleStanding, Severity
+from alerts.models import SUBJECT_LENGTH, Alert, AlertRule, RuleStanding, Severity
+from alerts.recovering import alert_fires_again, alert_recovers, alert_still_fires
 from alerts.services import alert_write, bounded
-from alerts.standing import alert_noted, channels_told
+from alerts.standing import channels_told
 from common.ids import new_id
 from common.periods import PeriodKind
 
@@ -84,7 +84,7 @@ def _perform(moved: Step, rule: AlertRule, row: RuleStanding, reading: Reading, 
     match moved:
         case Step.RECOVERED:
             if row.alert is not None:
-                _recover(row.alert, rule, reading, now)
+                alert_recovers(row.alert, note=reading.value, now=now)
         case Step.RENEWED:
             if row.alert is not None:
                 # What still is wrong has an alert of its own.
@@ -101,30 +101,10 @@ def _fire(rule: AlertRule, reading: Reading, now: datetime) -> Alert:
         rule.organization_id, channels_told(rule.organization_id, rule, now), rule.kind, key,
         rule.severity or Severity.WARNING, reading.title, reading.facts, now, rule=rule, subject=reading.subject,
     )  # fmt: skip
-    return alert if alert is not None else _open_again(rule, key, reading, now)
-
-
-def _open_again(rule: AlertRule, key: str, reading: Reading, now: datetime) -> Alert:
-    alert = Alert.objects.get(organization_id=rule.organization_id, dedup_key=bounded(key))
-    alert.recovered_at = alert.acknowledged_at = alert.snoozed_until = None
-    alert.acknowledged_by = ""
-    alert.save(update_fields=["recovered_at", "acknowledged_at", "acknowledged_by", "snoozed_until"])
-    alert_noted(alert, AlertEventKind.FIRED_AGAIN, now, note=reading.value)
-    told = channels_told(alert.organization_id, rule, now)
-    _follow_up(alert, AlertKind.REMINDER, f"Again: {alert.title}", alert.severity, told, now)
+    if alert is None:
+        alert = Alert.objects.get(organization_id=rule.organization_id, dedup_key=bounded(key))
+        alert_fires_again(alert, note=reading.value, now=now)
     return alert
-
-
-def _recover(alert: Alert, rule: AlertRule, reading: Reading, now: datetime) -> None:
-    quiet = alert.snoozed_until is not None and alert.snoozed_until > now
-    alert.recovered_at, alert.snoozed_until = now, None
-    alert.save(update_fields=["recovered_at", "snoozed_until"])
-    alert_noted(alert, AlertEventKind.RECOVERED, now, note=reading.value)
-    told = [] if quiet else channels_told(alert.organization_id, alert.rule, now)
-    # An incident is closed also where nobody is told, or where the rule tells others by now.
-    told += [channel for channel in open_at(alert) if channel not in told]
-    if told or not quiet:
-        _follow_up(alert, AlertKind.RECOVERY, f"Recovered: {alert.title}", Severity.INFO, told, now)
 
 
 def periods_end(*, organization_id: int, now: datetime) -> int:
@@ -147,18 +127,6 @@ def snoozes_end(*, organization_id: int, now: datetime) -> int:
         alert.snoozed_until = None
         alert.save(update_fields=["snoozed_until"])
         if alert.acknowledged_at is None:
-            alert_noted(alert, AlertEventKind.REMINDED, now)
-            channels = channels_told(organization_id, alert.rule, now)
-            _follow_up(alert, AlertKind.REMINDER, f"Still firing: {alert.title}", alert.severity, channels, now)
+            alert_still_fires(alert, now=now)
             told += 1
     return told
-
-
-def _follow_up(
-    alert: Alert, kind: AlertKind, title: str, severity: str, channels: Iterable[Channel], now: datetime
-) -> None:
-    """A notice that follows an alert."""
-    alert_write(
-        alert.organization_id, channels, kind, f"{kind}:{alert.id}:{now.isoformat()}", severity, title, alert.facts,
-        now, rule=alert.rule, subject=alert.subject, about=alert,
-    )  # fmt: skip

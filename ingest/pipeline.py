@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from django.db import DatabaseError, OperationalError, connection
 
+from alerts.recovering import recovered_fires_again
 from alerts.services import alert_raise
 from budgets.applying import Applying
 from budgets.ledger import Entry
@@ -161,10 +162,11 @@ def tell_of_unpriced(work: Round) -> None:
     """Alerts commit with what caused them; sending them is somebody else's business."""
     unpriced = {(item.provider, item.model, item.unpriced_reason): item for item in work.charged if item.cost is None}
     for (provider, model, reason), item in sorted(unpriced.items(), key=lambda entry: entry[0]):
-        alert_raise(
+        key = f"unpriced:{provider}:{model}:{item.event.time:%Y-%m}"
+        raised = alert_raise(
             organization_id=work.organization.id,
             kind="unpriced_usage",
-            dedup_key=f"unpriced:{provider}:{model}:{item.event.time:%Y-%m}",
+            dedup_key=key,
             severity="warning",
             title=f"No price is known for {provider} / {model}",
             facts={
@@ -175,6 +177,10 @@ def tell_of_unpriced(work: Round) -> None:
             },
             now=work.now,
         )
+        if raised is None:
+            recovered_fires_again(
+                organization_id=work.organization.id, dedup_key=key, note="Usage without a price again.", now=work.now
+            )
 
 
 def note_progress(work: Round) -> None:
