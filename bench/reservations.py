@@ -8,7 +8,6 @@ from multiprocessing import get_context
 from threading import Thread
 
 import psycopg
-import redis
 from django.conf import settings
 from django.db import connections
 
@@ -21,6 +20,7 @@ from budgets.reservations.call import Call
 from budgets.reservations.engine import Claim, Ending, Engine, Held, Refused, Settled, prefix_of
 from budgets.reservations.governing import forget_governing
 from budgets.reservations.reference import Reference
+from budgets.reservations.script import Script, amount_of, packed
 from common.ids import new_id
 from pricing.usage_buckets import Buckets
 from tenants.access import organization_scope
@@ -149,20 +149,33 @@ def _one_by_one() -> Client:
 
 
 def _bare() -> Client:
-    """A script that does next to nothing, sent with as many keys and arguments as a reservation."""
-    client_ = redis.Redis.from_url(settings.REDIS_URL, decode_responses=True)
-    script = client_.register_script("return {'held', ARGV[1], redis.call('GET', KEYS[1])}")
+    """A script that does next to nothing, sent in the same way with as many keys and arguments of the same length as a
+    reservation, and answering about as much."""
+    bare = Script(
+        Engine(settings.REDIS_URL).client, "return cmsgpack.pack({'held', ARGV[4], redis.call('GET', KEYS[1])})"
+    )
     prefix = prefix_of(_Org.id)
-    keys = [f"{prefix}{name}" for name in ("bare", "leases", "lapsed", *COUNTERS)]
-    arguments: list[str | int] = [prefix, "m" * 24, new_id(), OWNER, "d" * 32, 120_000, "x" * 600, "x" * 200]
-    arguments += ["1.1 cost 1000 0 " * len(COUNTERS), len(COUNTERS), 0]
-    for _ in COUNTERS:
-        arguments += [LIMIT, 1000, 1000, 1, ""]
+    charges = packed([part for claim in _claims() for part in (claim.counter, claim.unit, claim.amount, claim.after)])
+    terms = packed([part for _ in COUNTERS for part in (amount_of(LIMIT), 1_000, True, False)])
 
     def client(until: float) -> int:
         done = 0
         while time.time() < until:
-            script(keys=keys, args=arguments)
+            bare(
+                [f"{prefix}{name}" for name in ("leases", "lapsed", "c")],
+                [
+                    prefix,
+                    "m" * 24,
+                    new_id(),
+                    120_000,
+                    "x" * 600,
+                    "x" * 200,
+                    "d" * 32,
+                    charges,
+                    terms,
+                    b"\x90",
+                ],
+            )
             done += 1
         return done
 

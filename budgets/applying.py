@@ -1,13 +1,16 @@
 """Which budgets a call counts in."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+from django.db.models import Exists, Q
 
 from budgets.models import VALUE_SCOPES, Budget, Scope
 from budgets.windows import TOTAL, Window
 from common.periods import Period, PeriodKind
+from tenants.models import Organization
 from tenants.selectors import team_parents
 from tenants.tree import Parents, ancestor_ids, subtree_ids
 from usage.dimensions import TAG_PREFIX
@@ -46,6 +49,20 @@ class Subject:
         yield from ((Scope.TAG, name, value) for name, value in self.tags.items() if value)
 
 
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What some calls are found by: their teams, their keys, and the values they name by (scope, name of the tag)."""
+
+    teams: Collection[int]
+    keys: Collection[int]
+    values: Mapping[tuple[Scope, str], Collection[str]]
+
+    @classmethod
+    def of(cls, subject: Subject) -> "Calls":
+        values = {(scope, tag_name): [value] for scope, tag_name, value in subject.named()}
+        return cls([subject.team_id], [subject.virtual_key_id], values)
+
+
 class Applying:
     """Budgets by what they apply to. Finding those of a call costs the same however many there are."""
 
@@ -63,6 +80,18 @@ class Applying:
         budgets = Budget.objects.in_force().with_scope().filter(organization_id=organization_id)
         return cls(budgets, team_parents(organization_id))
 
+    @classmethod
+    def to_calls(cls, organization_id: int, calls: Calls) -> "Applying":
+        """Those in force that any of the calls may count in, read by what the calls name: at the same cost however many
+        budgets there are. Call inside the organization's scope."""
+        parents = team_parents(organization_id)
+        teams = {above for team_id in calls.teams for above in ancestor_ids(parents, team_id)}
+        places = Q(scope_type=Scope.ORGANIZATION) | Q(scope_type=Scope.TEAM, team_id__in=teams)
+        places |= Q(scope_type=Scope.VIRTUAL_KEY, virtual_key_id__in=calls.keys)
+        for (scope, tag_name), values in calls.values.items():
+            places |= Q(scope_type=scope, tag_name=tag_name, value__in=values)
+        return cls(Budget.objects.in_force().with_scope().filter(places, organization_id=organization_id), parents)
+
     def __bool__(self) -> bool:
         return bool(self.by_id)
 
@@ -79,6 +108,19 @@ class Applying:
         if self.watched:
             for scope, tag_name, value in subject.named():
                 yield from ((scope.value, team_id, tag_name, value) for team_id in (None, *downwards))
+
+
+def budgets_applying(organization_id: int, subject: Subject) -> list[Budget]:
+    """The budgets in force that a call counts in, the widest first. Call inside the organization's scope."""
+    return Applying.to_calls(organization_id, Calls.of(subject)).of(subject)
+
+
+def scopes_in_use(organization_id: int) -> frozenset[Scope]:
+    """The value scopes that some budget in force is set on: what else calls name need not be looked up."""
+    budgets = Budget.objects.in_force().filter(organization_id=organization_id)
+    asked = {f"on_{scope}": Exists(budgets.filter(scope_type=scope)) for scope in VALUE_SCOPES}
+    (found,) = Organization.objects.filter(id=organization_id).values_list(*asked.values())
+    return frozenset(scope for scope, used in zip(VALUE_SCOPES, found, strict=True) if used)
 
 
 def _watched(budgets: Iterable[Budget]) -> Watched:

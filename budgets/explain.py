@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db.models import Q
 
-from budgets.applying import Applying, Subject, usage_scope, window_of
+from budgets.applying import Applying, Subject, budgets_applying, usage_scope, window_of
 from budgets.held import held_now
 from budgets.limits import limit_at, limits_of
 from budgets.models import Budget, BudgetAction, BudgetLimit, LimitKind
@@ -146,7 +146,7 @@ def _applying(question: Question) -> list[Budget]:
     """The budgets that the call counts in, or counted in, widest first."""
     organization_id = question.key.organization_id
     if not question.is_past:
-        return Applying.of_organization(organization_id).of(question.subject)
+        return budgets_applying(organization_id, question.subject)
     there = Q(archived_at__isnull=True) | Q(archived_at__gt=question.at)
     budgets = Budget.objects.with_scope().filter(there, organization_id=organization_id, created_at__lte=question.at)
     return Applying(budgets, team_parents(organization_id)).of(question.subject)

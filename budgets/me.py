@@ -12,7 +12,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from budgets.applying import Applying, Subject
+from budgets.applying import Subject, budgets_applying
 from budgets.selectors import people_who_may_change, states_of
 from budgets.serializers import ME, BudgetSerializer, MePeriodSerializer, MeSpendSerializer
 from budgets.windows import BEGINNING
@@ -49,7 +49,7 @@ class MeView(TenantAPIView):
         key = VirtualKey.objects.select_related("team", "organization").get(
             organization_id=self.caller.organization_id, id=self.caller.credential_id
         )
-        budgets = Applying.of_organization(key.organization_id).of(_subject(key, given))
+        budgets = budgets_applying(key.organization_id, _subject(key, given))
         return Response(
             _names(key)
             | {

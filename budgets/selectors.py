@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from budgets.applying import Applying, Subject, window_of
+from budgets.applying import window_of
 from budgets.crossings import forecast_of
 from budgets.fitting import overcommitted
 from budgets.labels import scope_label
@@ -187,11 +187,6 @@ def _in_order(organization_id: int, states: Sequence[BudgetState]) -> list[Budge
         return _SCOPES.index(budget.scope_type), place[team_id] if team_id is not None else 0
 
     return sorted(states, key=key)
-
-
-def budgets_applying(*, organization_id: int, team_id: int, virtual_key_id: int) -> list[Budget]:
-    """The budgets in force that all usage of this key of this team counts in, widest scope first."""
-    return Applying.of_organization(organization_id).of(Subject(team_id, virtual_key_id))
 
 
 def with_overcommits(states: Sequence[BudgetState], organization_id: int, now: datetime) -> list[BudgetState]:

@@ -17,7 +17,8 @@ from django.db import DatabaseError, OperationalError, connection
 
 from alerts.recovering import recovered_fires_again
 from alerts.services import alert_raise
-from budgets.applying import Applying
+from budgets.applying import Applying, scopes_in_use
+from budgets.calls import calls_of
 from budgets.ledger import Entry
 from budgets.posting import settle_owners
 from budgets.reservations.lifecycle import authorizations_end
@@ -83,7 +84,7 @@ class Round:
     @cached_property
     def budgets(self) -> Applying:
         """Those in force under the lock, which whoever changes one holds as well."""
-        return Applying.of_organization(self.organization_id)
+        return Applying.to_calls(self.organization_id, calls_of(self.charged, scopes_in_use(self.organization_id)))
 
 
 def identify(work: Round) -> None:

@@ -9,7 +9,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from budgets.applying import Applying, Subject
+from budgets.applying import Subject, budgets_applying
 from budgets.approvals.policies import policy_set
 from budgets.approvals.selectors import increase_requests, open_requests, policy_of
 from budgets.approvals.serializers import (
@@ -211,7 +211,7 @@ def _budget(view: TenantAPIView, asker: Asker, identifier: str) -> Budget:
     organization_id = view.caller.organization_id
     found = object_of(Budget.objects.in_force().with_scope().filter(organization_id=organization_id), identifier)
     if isinstance(asker, VirtualKey):
-        applying = Applying.of_organization(organization_id).of(Subject(asker.team_id, asker.id))
+        applying = budgets_applying(organization_id, Subject(asker.team_id, asker.id))
         if found.id not in {budget.id for budget in applying}:
             raise Problem("not-found")
     return found

@@ -1,11 +1,12 @@
 """A call that somebody asks to make, and the words of the answer. Pure."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
+
+import msgspec
 
 from budgets.applying import Subject
 from budgets.models import Unit
@@ -76,16 +77,11 @@ class Terms:
     cheaper: str = ""
 
     def dumps(self) -> str:
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return msgspec.json.encode(self).decode()
 
     @classmethod
     def loads(cls, text: str) -> "Terms":
-        document = json.loads(text)
-        applies = [
-            Applied(**(each | {"tries": tuple(each["tries"]) if each["tries"] else None}))
-            for each in document.pop("applies")
-        ]
-        return cls(applies=applies, **document)
+        return msgspec.json.decode(text, type=cls)
 
 
 @dataclass(frozen=True, slots=True)

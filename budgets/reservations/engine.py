@@ -2,15 +2,15 @@
 
 A counter is what may be used of one budget in one window: its limit less what is settled (the ledger in Postgres is the
 truth of that) less what is held for calls in flight. All keys of an organization share a hash tag, so that they lie on
-one node of a cluster.
+one node of a cluster; all its counters are one hash, so that a script reads and writes those of a call at once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from budgets.reservations.reference import Reference
-from budgets.reservations.script import Scripts
+from budgets.reservations.script import Scripts, amount_of, asked, packed, unpacked
 from common.impatient_redis import impatient_client
 
 # What an authorization may lose by waiting for Redis.
@@ -108,11 +108,12 @@ class Opened(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """What a counter says is settled, of which version of the ledger, and held."""
+    """What a counter says is settled, of which version of the ledger, and held; after `forgotten_ms` it may go."""
 
     settled: int
     held: int
     version: int
+    forgotten_ms: int
 
 
 class Lapsed(NamedTuple):
@@ -148,157 +149,173 @@ class Engine:
     ) -> Held | Refused | Missing | Conflict:  # fmt: skip
         """Holds every claim, or none of them."""
         prefix = prefix_of(organization_id)
-        keys = [f"{prefix}h:{reference.member}", f"{prefix}leases", f"{prefix}lapsed"]
-        keys += [f"{prefix}c:{claim.counter}" for claim in claims]
-        keys += [f"{prefix}r:{rate.name}" for rate in rates]
-        listed = " ".join(f"{claim.counter} {claim.unit} {claim.amount} {claim.after}" for claim in claims)
-        arguments: list[str | int] = [
-            prefix, reference.member, reference.number, owner, digest, lease_ms, answer, record, listed,
-            len(claims), len(rates),
-        ]  # fmt: skip
-        for claim in claims:
-            stop = "" if claim.stop is None else claim.stop
-            arguments += (claim.limit, claim.amount, claim.least, int(claim.refuses), stop)
-        for rate in rates:
-            counter, left = (0, 0) if rate.gate is None else (rate.gate[0] + 1, rate.gate[1])
-            arguments += (rate.price, counter, left)
-        return _reserved(self._scripts.reserve(keys=keys, args=arguments), reference)
+        charges: list[int | str] = []
+        terms: list[int | str | bool] = []
+        for counter, unit, limit, amount, least, after, refuses, stop in claims:
+            charges += (counter, unit, amount_of(amount), amount_of(after))
+            terms += (amount_of(limit), amount_of(least), refuses, False if stop is None else amount_of(stop))
+        speeds = [
+            part
+            for _, price, gate in rates
+            for part in ((price, 0, 0) if gate is None else (price, gate[0] + 1, amount_of(gate[1])))
+        ]
+        reply = self._scripts.reserve(
+            [*_places(prefix), *(f"{prefix}r:{rate.name}" for rate in rates)],
+            [
+                prefix, reference.member, _by(reference, owner), lease_ms, answer, record, digest,
+                packed(charges), packed(terms), packed(speeds),
+            ],
+        )  # fmt: skip
+        return _reserved(reply, reference)
 
     def settle(
         self, organization_id: int, settled: Iterable[Settled], endings: Iterable[Ending], *, state: str = "committed"
     ) -> list[Ended]:
         """Brings in the ledger's sums and ends holds in one step; per ending what it had held."""
         prefix = prefix_of(organization_id)
-        values = list(settled)
-        arguments: list[str | int] = [prefix, state, len(values)]
-        for counter, amount, version in values:
-            arguments += (counter, max(-LARGEST_SETTLED, min(amount, LARGEST_SETTLED)), version)
-        for reference, owner in endings:
-            arguments += (reference.member, reference.number, owner)
-        flat: list[str] = self._scripts.settle(keys=_holds(prefix), args=arguments)
-        return [Ended(_by_unit(counters), was) for counters, was in zip(flat[::2], flat[1::2], strict=True)]
+        sums: list[int | str] = []
+        for counter, amount, version in settled:
+            sums += (counter, amount_of(max(-LARGEST_SETTLED, min(amount, LARGEST_SETTLED))), version)
+        ends = [part for reference, owner in endings for part in (reference.member, _by(reference, owner))]
+        flat = unpacked(self._scripts.settle(_places(prefix), [prefix, state, packed(sums), packed(ends)]))
+        return [
+            Ended(_by_unit(charges), was) if was else Ended({}, "")
+            for charges, was in zip(flat[::2], flat[1::2], strict=True)
+        ]
 
     def open(self, organization_id: int, counters: Sequence[tuple[str, int]]) -> list[Opened]:
         """Makes counters (name, when it may be forgotten in ms) that are not there; `settle` must follow with what the
         ledger says, read after this. Counts the holds of all of them anew."""
         prefix = prefix_of(organization_id)
-        flat: list[Any] = self._scripts.open(
-            keys=[*_holds(prefix), f"{prefix}counters"],
-            args=[prefix, *(part for counter in counters for part in counter)],
-        )
+        wanted = [part for counter in counters for part in counter]
+        flat = unpacked(self._scripts.open(_places(prefix), [prefix, packed(wanted)]))
         return [
-            Opened(bool(made), int(before), int(after))
+            Opened(made, int(before), int(after))
             for made, before, after in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
         ]
 
     def renew(
         self, organization_id: int, reference: Reference, *, owner: int, lease_ms: int, actual: Sequence[int] = ()
     ) -> tuple[str, int]:
-        """Begins the lease anew; (state, when it expires in ms). Only what is `held` is renewed. With `actual` (cost,
-        tokens, requests) the hold counts with those from now on."""
+        """Begins the lease anew; (state, when it expires in ms). Only what is `held` is renewed; the state is empty for
+        what is not there. With `actual` (cost, tokens, requests) the hold counts with those from now on."""
         prefix = prefix_of(organization_id)
-        state, expires = self._scripts.renew(
-            keys=[f"{prefix}h:{reference.member}", *_holds(prefix)],
-            args=[prefix, reference.member, reference.number, owner, lease_ms, *actual],
-        )
-        return state, int(expires or 0)
+        reply = self._scripts.renew(
+            _places(prefix),
+            [
+                prefix, reference.member, _by(reference, owner), lease_ms,
+                packed([amount_of(amount) for amount in actual]),
+            ],
+        )  # fmt: skip
+        state, expires = unpacked(reply)
+        return _text(state), expires
 
     def release(self, organization_id: int, reference: Reference, *, owner: int) -> str:
         """Ends a hold without a charge. The state it was in; empty when there is no such hold. Only what is `held`
         can be released."""
         prefix = prefix_of(organization_id)
-        state: str = self._scripts.release(
-            keys=[f"{prefix}h:{reference.member}", *_holds(prefix)],
-            args=[prefix, reference.member, reference.number, owner],
-        )
-        return state
+        reply = self._scripts.release(_places(prefix), [prefix, reference.member, _by(reference, owner)])
+        return _text(unpacked(reply))
 
     def lapsed(self, organization_id: int, *, most: int = 500) -> list[Lapsed]:
         """Holds whose lease has ended and that were not ended yet, oldest first."""
         prefix = prefix_of(organization_id)
-        rows: list[list[str]] = self._scripts.lapsed(keys=_holds(prefix), args=[prefix, most])
-        return [
-            Lapsed(Reference(member, int(number)), int(owner), _charges(counters), _by_unit(counters), record)
-            for member, number, owner, counters, record in rows
-        ]
+        rows = unpacked(self._scripts.lapsed(_places(prefix), [prefix, most]))
+        return [_lapsed(*row) for row in rows]
 
     def hold(self, organization_id: int, reference: Reference, *, owner: int) -> Hold | None:
-        key = f"{prefix_of(organization_id)}h:{reference.member}"
-        kept: list[Any] = self.client.hmget(key, ["nonce", "owner", "state", "expires", "answer", "lefts"])
-        number, whose, state, expires, answer, lefts = kept
-        if number != str(reference.number) or whose != str(owner) or state is None:
+        prefix = prefix_of(organization_id)
+        found = unpacked(self._scripts.show(_places(prefix), [prefix, reference.member]))
+        if not found or found[0] != _by(reference, owner):
             return None
-        return Hold(state, int(expires or 0), answer or "", _integers(lefts or ""))
+        _, state, expires, answer, lefts = found
+        return Hold(state, expires, answer, _integers(lefts))
 
     def counters(self, organization_id: int) -> list[str]:
         """The names of all counters that were made and not forgotten."""
-        return sorted(map(str, self.client.smembers(f"{prefix_of(organization_id)}counters")))
+        return sorted(map(str, self.client.hkeys(_counters(prefix_of(organization_id)))))
 
-    def forget(self, organization_id: int, counters: Sequence[str]) -> None:
+    def has_counters(self, organization_id: int) -> bool:
+        return bool(self.client.exists(_counters(prefix_of(organization_id))))
+
+    def forget(self, organization_id: int, counters: Collection[str]) -> None:
         if counters:
-            self.client.srem(f"{prefix_of(organization_id)}counters", *counters)
-
-    def doubt(self, organization_id: int, counters: Sequence[str]) -> None:
-        """The counters take part no longer until what the ledger says is brought in again."""
-        for counter in counters:
-            self.client.hset(f"{prefix_of(organization_id)}c:{counter}", "seq", "-1")
+            self.client.hdel(_counters(prefix_of(organization_id)), *counters)
 
     def standing(self, organization_id: int, counters: Sequence[str]) -> list[Standing | None]:
-        """Where each counter stands; None where there is none."""
-        prefix = prefix_of(organization_id)
-        pipeline = self.client.pipeline(transaction=False)
-        for counter in counters:
-            pipeline.hmget(f"{prefix}c:{counter}", ["seq", "limit", "settled", "left"])
-        return [
-            None
-            if version in (None, "-1")
-            else Standing(int(settled), int(limit) - int(settled) - int(left), int(version))
-            for version, limit, settled, left in pipeline.execute()
-        ]
+        """Where each counter stands; None where there is none, or it was not loaded from the ledger yet."""
+        if not counters:
+            return []
+        found = asked(self.client, "HMGET", _counters(prefix_of(organization_id)), *counters)
+        return [_standing(kept) for kept in found]
 
 
 def prefix_of(organization_id: int) -> str:
     return f"budget:{{{organization_id}}}:"
 
 
-def _holds(prefix: str) -> list[str]:
-    return [f"{prefix}leases", f"{prefix}lapsed"]
+def _counters(prefix: str) -> str:
+    return f"{prefix}c"
 
 
-def _reserved(reply: str, reference: Reference) -> Held | Refused | Missing | Conflict:
-    kind, *parts = reply.split("|", 5)
+def _places(prefix: str) -> list[str]:
+    """What every script may touch."""
+    return [f"{prefix}leases", f"{prefix}lapsed", _counters(prefix)]
+
+
+def _by(reference: Reference, owner: int) -> str:
+    """By whom, and which use of its id: nobody ends another key's hold, nor a later one of the same id."""
+    return f"{reference.number} {owner}"
+
+
+def _reserved(reply: bytes, reference: Reference) -> Held | Refused | Missing | Conflict:
+    kind, *parts = unpacked(reply)
     match kind:
         case "held":
             expires, lefts, settled = parts
-            return Held(reference, int(expires), _integers(lefts), _integers(settled))
+            return Held(reference, expires, _integers(lefts), _integers(settled))
         case "known":
-            state, lefts, expires, number, answer = parts
-            earlier = Reference(reference.member, int(number))
-            return Held(earlier, int(expires), _integers(lefts), (), answer, state, repeated=True)
+            state, lefts, expires, by, answer = parts
+            earlier = Reference(reference.member, int(by.partition(" ")[0]))
+            return Held(earlier, expires, _integers(lefts), (), answer, state, repeated=True)
         case "missing":
-            return Missing(tuple(index - 1 for index in _integers(parts[0])))
+            return Missing(tuple(index - 1 for index in parts[0]))
         case "refused":
             waits, lefts, settled = parts
             return Refused(_integers(lefts), _integers(settled), _integers(waits))
     return Conflict()
 
 
-def _integers(text: str) -> tuple[int, ...]:
-    return tuple(map(int, text.split()))
+def _lapsed(member: str, by: str, charges: Sequence[Any], record: str) -> Lapsed:
+    number, _, owner = by.partition(" ")
+    after = tuple((name, unit, int(amount)) for name, unit, _, amount in _quads(charges))
+    return Lapsed(Reference(member, int(number)), int(owner), after, _by_unit(charges), record)
 
 
-def _quads(counters: str) -> Iterable[tuple[str, str, str, str]]:
-    parts = counters.split()
-    return zip(parts[::4], parts[1::4], parts[2::4], parts[3::4], strict=True)
+def _standing(kept: bytes | None) -> Standing | None:
+    if kept is None:
+        return None
+    version, limit, settled, left, forgotten = map(int, unpacked(kept))
+    return None if version < 0 else Standing(settled, limit - settled - left, version, forgotten)
 
 
-def _by_unit(counters: str) -> dict[str, int]:
+def _text(state: str | Literal[False]) -> str:
+    """Lua says false for nothing."""
+    return state or ""
+
+
+def _integers(amounts: Iterable[int | str]) -> tuple[int, ...]:
+    return tuple(map(int, amounts))
+
+
+def _quads(flat: Sequence[Any]) -> Iterable[tuple[str, str, int | str, int | str]]:
+    """(name of the counter, unit, amount, what it counts with once lapsed)"""
+    return zip(flat[::4], flat[1::4], flat[2::4], flat[3::4], strict=True)
+
+
+def _by_unit(flat: Sequence[Any]) -> dict[str, int]:
     """The largest of each unit: budgets may hold different amounts of a call whose cost is not known."""
     held: dict[str, int] = {}
-    for _, unit, amount, _ in _quads(counters):
+    for _, unit, amount, _ in _quads(flat):
         held[unit] = max(held.get(unit, 0), int(amount))
     return held
-
-
-def _charges(counters: str) -> tuple[tuple[str, str, int], ...]:
-    return tuple((name, unit, int(after)) for name, unit, _, after in _quads(counters))

@@ -7,16 +7,15 @@ exist, and believed for two seconds per process: a change is in force everywhere
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, Q
 from django.utils import timezone
 
-from budgets.applying import Applying, Subject, window_of
+from budgets.applying import Subject, budgets_applying, scopes_in_use, window_of
 from budgets.limits import limit_at, limits_of
-from budgets.models import VALUE_SCOPES, Budget, BudgetAction, BudgetLimit, Enforcement, Scope
+from budgets.models import Budget, BudgetAction, BudgetLimit, Enforcement, Scope
 from budgets.reservations.models import LadderStep, ModelAllowance, RateLimit
 from common.periods import Period
 from pricing.resolve import Book, book_of
@@ -69,7 +68,7 @@ class Common:
     slug: str
     parents: Parents
     # The value scopes that some budget is set on: other words of a call need not be looked up.
-    watched: frozenset[str]
+    scopes: frozenset[Scope]
     rates: Mapping[tuple[str, int], RateLimit]
     allowances: Mapping[tuple[str, int], Sequence[str]]
     ladder: Mapping[str, str]
@@ -84,20 +83,20 @@ class Common:
 
     def governing(self, subject: Subject) -> list[Governed]:
         """Every budget that applies, the widest first."""
-        named = tuple(part for part in subject.named() if part[0] in self.watched)
+        named = tuple(part for part in subject.named() if part[0] in self.scopes)
         key = (subject.team_id, subject.virtual_key_id, named)
         found = self.subjects.get(key)
         if found is None:
             with self.reading:
-                found = self.subjects.get(key) or self._read(subject, named)
+                found = self.subjects.get(key) or self._read(subject)
                 if len(self.subjects) >= REMEMBERED_SUBJECTS:
                     self.subjects.clear()
                 self.subjects[key] = found
         return found
 
-    def _read(self, subject: Subject, named: Iterable[tuple[Scope, str, str]]) -> list[Governed]:
+    def _read(self, subject: Subject) -> list[Governed]:
         with organization_scope(self.organization_id):
-            return _read(self, subject, named)
+            return _read(self.organization_id, subject)
 
 
 _known: dict[int, Common] = {}
@@ -141,7 +140,7 @@ def _read_common(organization_id: int) -> Common:
             organization_id=organization_id,
             slug=Organization.objects.values_list("slug", flat=True).get(id=organization_id),
             parents=team_parents(organization_id),
-            watched=_watched(organization_id),
+            scopes=scopes_in_use(organization_id),
             rates={_grantee(row): row for row in RateLimit.objects.filter(organization_id=organization_id)},
             allowances={
                 _grantee(row): row.names for row in ModelAllowance.objects.filter(organization_id=organization_id)
@@ -158,21 +157,8 @@ def _grantee(row: RateLimit | ModelAllowance) -> tuple[str, int]:
     return ("team", row.team_id) if row.team_id else ("key", row.virtual_key_id or 0)
 
 
-def _watched(organization_id: int) -> frozenset[str]:
-    budgets = Budget.objects.in_force().filter(organization_id=organization_id)
-    asked = {scope.value: Exists(budgets.filter(scope_type=scope)) for scope in VALUE_SCOPES}
-    found = Organization.objects.filter(id=organization_id).values(**{f"on_{name}": ask for name, ask in asked.items()})
-    return frozenset(name.removeprefix("on_") for name, there in found[0].items() if there)
-
-
-def _read(common: Common, subject: Subject, named: Iterable[tuple[Scope, str, str]]) -> list[Governed]:
-    teams = ancestor_ids(common.parents, subject.team_id)
-    places = Q(scope_type=Scope.ORGANIZATION) | Q(scope_type=Scope.TEAM, team_id__in=teams)
-    places |= Q(scope_type=Scope.VIRTUAL_KEY, virtual_key_id=subject.virtual_key_id)
-    for scope, tag_name, value in named:
-        places |= Q(scope_type=scope, tag_name=tag_name, value=value)
-    candidates = Budget.objects.in_force().with_scope().filter(places, organization_id=common.organization_id)
-    budgets = Applying(candidates, common.parents).of(subject)
+def _read(organization_id: int, subject: Subject) -> list[Governed]:
+    budgets = budgets_applying(organization_id, subject)
     if not budgets:
         return []
     # With what rolled over into the present window; what rolls over into the next is there within `BELIEVED_S` of its
@@ -180,7 +166,7 @@ def _read(common: Common, subject: Subject, named: Iterable[tuple[Scope, str, st
     limits = limits_of(budgets, timezone.now())
     actions: dict[int, list[BudgetAction]] = defaultdict(list)
     for action in BudgetAction.objects.filter(
-        organization_id=common.organization_id, budget_id__in=[budget.id for budget in budgets]
+        organization_id=organization_id, budget_id__in=[budget.id for budget in budgets]
     ).order_by("at_percent", "action"):
         actions[action.budget_id].append(action)
     return [Governed(budget, limits[budget.id], actions[budget.id]) for budget in budgets]

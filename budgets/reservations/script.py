@@ -1,28 +1,68 @@
-"""The Lua scripts that change counters, each one step that nobody sees half of."""
+"""The Lua scripts that change counters, each one step that nobody sees half of, and the form of what goes in and out.
 
+Lists go as MessagePack, in one argument each: the client takes longer over every argument than the script over all of
+them.
+"""
+
+from collections.abc import Callable, Sequence
 from functools import cache
+from hashlib import sha1
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import redis
-from redis.commands.core import Script
+from redis.exceptions import NoScriptError
 
 _FOLDER = Path(__file__).parent / "lua"
+# From here on a Lua number is not exact, and an amount goes as text.
+_EXACT = 2**53
+
+packed = msgspec.msgpack.Encoder().encode
+unpacked = msgspec.msgpack.Decoder().decode
+
+
+def amount_of(amount: int) -> int | str:
+    return amount if -_EXACT < amount < _EXACT else str(amount)
+
+
+def asked(client: redis.Redis, *command: bytes | str | int) -> Any:
+    """The answer to a command with bytes for text: a client that reads text cannot read what is packed."""
+    execute: Callable[..., Any] = client.execute_command
+    return execute(*command, NEVER_DECODE=True)
+
+
+class Script:
+    """One script of one client. A call raises RedisError when Redis does not answer in time."""
+
+    def __init__(self, client: redis.Redis, source: str) -> None:
+        self._client, self._source = client, source
+        self._sha = sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+    def __call__(self, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> bytes:
+        try:
+            return self._run(keys, arguments)
+        except NoScriptError:
+            # A Redis that was started anew knows no scripts.
+            self._client.script_load(self._source)
+            return self._run(keys, arguments)
+
+    def _run(self, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> bytes:
+        answer: bytes = asked(self._client, "EVALSHA", self._sha, len(keys), *keys, *arguments)
+        return answer
 
 
 class Scripts:
-    """The scripts of one client. A call raises RedisError when Redis does not answer in time."""
+    """The scripts of one client."""
 
     def __init__(self, client: redis.Redis) -> None:
-        self.reserve = _script(client, "reserve")
-        self.settle = _script(client, "settle")
-        self.open = _script(client, "open")
-        self.renew = _script(client, "renew")
-        self.release = _script(client, "release")
-        self.lapsed = _script(client, "lapsed")
-
-
-def _script(client: redis.Redis, name: str) -> Script:
-    return client.register_script(source(name))
+        self.reserve = Script(client, source("reserve"))
+        self.settle = Script(client, source("settle"))
+        self.open = Script(client, source("open"))
+        self.renew = Script(client, source("renew"))
+        self.show = Script(client, source("show"))
+        self.release = Script(client, source("release"))
+        self.lapsed = Script(client, source("lapsed"))
 
 
 @cache

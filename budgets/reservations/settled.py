@@ -117,9 +117,9 @@ def bring_in(
 
 
 def _bring_in(organization_id: int, now: datetime, endings: Sequence[Ending], state: str) -> list[Ended]:
-    client, prefix = engine().client, prefix_of(organization_id)
-    cursor = client.get(f"{prefix}cursor")
-    if not endings and not client.exists(f"{prefix}counters"):
+    client, place = engine().client, f"{prefix_of(organization_id)}cursor"
+    cursor = client.get(place)
+    if not endings and not engine().has_counters(organization_id):
         return []
     with organization_scope(organization_id):
         if cursor is None:
@@ -132,7 +132,7 @@ def _bring_in(organization_id: int, now: datetime, endings: Sequence[Ending], st
         engine().settle(organization_id, sums[:CHUNK], [])
         sums = sums[CHUNK:]
     ended = engine().settle(organization_id, sums, endings, state=state)
-    client.set(f"{prefix}cursor", latest)
+    client.set(place, latest)
     return ended
 
 
@@ -185,9 +185,11 @@ def check(organization_id: int, now: datetime) -> int:
     many did."""
     bring_in(organization_id, now)
     names = engine().counters(organization_id)
-    standings = engine().standing(organization_id, names)
-    engine().forget(organization_id, [name for name, kept in zip(names, standings, strict=True) if kept is None])
-    names = [name for name, kept in zip(names, standings, strict=True) if kept is not None]
+    standings = dict(zip(names, engine().standing(organization_id, names), strict=True))
+    now_ms = int(now.timestamp() * 1000)
+    over = {name for name, kept in standings.items() if kept is None or kept.forgotten_ms < now_ms}
+    engine().forget(organization_id, over)
+    names = sorted(standings.keys() - over)
     off: list[int] = []
     with organization_scope(organization_id):
         for at in range(0, len(names), CHUNK):
@@ -210,6 +212,5 @@ def _put_right(organization_id: int, counted: Sequence[Counted]) -> list[int]:
         0 if kept is None or kept.version != one.version else abs(one.amount - kept.settled)
         for one, kept in zip(sums, before, strict=True)
     ]
-    engine().doubt(organization_id, [name for name, difference in zip(names, wrong, strict=True) if difference])
     engine().settle(organization_id, sums, [])
     return [max(abs(one.before - one.after), difference) for one, difference in zip(opened, wrong, strict=True)]

@@ -8,6 +8,8 @@ from typing import Any
 from django.test import Client
 
 from budgets.models import Budget
+from budgets.reservations.engine import Engine, prefix_of
+from budgets.reservations.script import asked, packed, unpacked
 from budgets.services import budget_create
 from budgets.terms import Measure, Terms
 from ingest import inbox, pipeline
@@ -47,6 +49,14 @@ def make_budget(
             actor=tenant.owner,
             now=now or utc_now(),
         )
+
+
+def spoil(engine: Engine, organization_id: int, counter: str, *, settled: int = 0, left: int = 0) -> None:
+    """Makes a counter wrong by so much, as a fault of ours would."""
+    place = f"{prefix_of(organization_id)}c"
+    kept = unpacked(asked(engine.client, "HGET", place, counter))
+    version, limit, was_settled, was_left, forgotten = kept
+    engine.client.hset(place, counter, packed((version, limit, was_settled + settled, was_left + left, forgotten)))
 
 
 class Caller:

@@ -6,15 +6,19 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from budgets.applying import Applying, Subject, window_of
+from budgets.applying import Applying, Subject, scopes_in_use, window_of
+from budgets.calls import calls_of
 from budgets.limits import limit_at
-from budgets.models import Budget, BudgetLimit, LedgerEntry
+from budgets.models import Budget, BudgetLimit, LedgerEntry, Scope
 from budgets.standing import Used, used
 from budgets.windows import Window
 from common.ids import new_id
+from ingest.schema import parse_events
 from tenants.access import organization_scope
 from tests.budgets.support import make_budget
-from tests.factories import Tenant, utc_now
+from tests.factories import Tenant, make_key, make_team, utc_now
+from tests.ingest.payloads import event
+from usage.records import Charged
 
 # 1 ── 2 ── 3, and 4 beside 2.
 PARENTS = {1: None, 2: 1, 3: 2, 4: 1}
@@ -66,6 +70,52 @@ def applying() -> Applying:
 )
 def test_applying(subject: Subject, names: list[str]) -> None:
     assert [budget.name for budget in applying().of(subject)] == names
+
+
+def charged(key_id: int, team_id: int, **names: Any) -> Charged:
+    _, (reported,) = parse_events([event(**names)], pointers=[""], now=utc_now())
+    return Charged(reported, START, team_id, key_id, "openai", "gpt-4o")
+
+
+def test_a_batch_reads_the_budgets_that_it_counts_in_and_no_others(tenant: Tenant, stranger: Tenant) -> None:
+    above = make_team(tenant, "above")
+    team, beside = make_team(tenant, "team", above), make_team(tenant, "beside")
+    key, _ = make_key(tenant, "key", team)
+    idle, _ = make_key(tenant, "idle", team)
+    counted = [
+        make_budget(tenant, "all"),
+        make_budget(tenant, "above", team=above),
+        make_budget(tenant, "key", key=key),
+        make_budget(tenant, "acme", on="customer", value="acme"),
+        make_budget(tenant, "acme in team", on="customer", value="acme", team=team),
+        make_budget(tenant, "model", on="model", value="gpt-4o"),
+        make_budget(tenant, "prod", on="tag", tag_name="env", value="prod"),
+    ]
+    for other in (
+        {"team": beside},
+        {"key": idle},
+        {"on": "customer", "value": "other"},
+        {"on": "feature", "value": "acme"},
+        {"on": "tag", "tag_name": "acme", "value": "prod"},
+        {"on": "user", "value": "u2"},
+    ):
+        make_budget(tenant, "not counted in", **other)
+    make_budget(stranger, "a stranger's")
+    batch = [
+        charged(key.id, team.id, customer="acme", tags={"env": "prod"}),
+        charged(key.id, team.id, customer="nobody", user="u1", feature="bot"),
+    ]
+    with organization_scope(tenant.id):
+        scopes = scopes_in_use(tenant.id)
+        found = Applying.to_calls(tenant.id, calls_of(batch, scopes))
+        everything = Applying.of_organization(tenant.id)
+    assert scopes == {Scope.CUSTOMER, Scope.FEATURE, Scope.MODEL, Scope.TAG, Scope.USER}
+    assert sorted(found.by_id) == sorted(budget.id for budget in counted)
+    for subject in (
+        Subject(team.id, key.id, model="gpt-4o", customer="acme", tags={"env": "prod"}),
+        Subject(team.id, key.id, model="gpt-4o", customer="nobody", user="u1", feature="bot"),
+    ):
+        assert found.of(subject) == everything.of(subject)
 
 
 def test_window_of() -> None:

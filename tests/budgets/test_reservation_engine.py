@@ -2,10 +2,14 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.conf import settings
+from hypothesis import given
+from hypothesis import strategies as st
 
+from budgets.reservations import script
 from budgets.reservations.engine import (
     Claim,
     Conflict,
@@ -19,10 +23,13 @@ from budgets.reservations.engine import (
     prefix_of,
 )
 from budgets.reservations.reference import Reference
+from budgets.reservations.script import Script, amount_of, packed, unpacked
 from common.ids import new_id
+from tests.budgets.support import spoil
 
 FAR = 4_000_000_000_000
 MINUTE_NS = 60 * 10**9
+LUA = Path(script.__file__).parent / "lua"
 OWNER = 7
 
 
@@ -237,7 +244,7 @@ def test_a_lost_counter_counts_its_holds_anew(engine: Engine, organization: int)
     held(ask(engine, organization, claim(10, after=4), lease_ms=1))
     time.sleep(0.005)
     engine.lapsed(organization)
-    engine.client.delete(f"{prefix_of(organization)}c:a")
+    engine.forget(organization, ["a"])
     load(engine, organization, settled=5)
     assert held(ask(engine, organization, claim(1))).lefts == (31,)
 
@@ -245,9 +252,37 @@ def test_a_lost_counter_counts_its_holds_anew(engine: Engine, organization: int)
 def test_drift_is_seen_and_ended(engine: Engine, organization: int) -> None:
     load(engine, organization, settled=5)
     held(ask(engine, organization, claim(60)))
-    engine.client.hincrby(f"{prefix_of(organization)}c:a", "left", -7)
+    spoil(engine, organization, "a", left=-7)
     (opened,) = engine.open(organization, [("a", FAR)])
     assert (opened.made, opened.before, opened.after) == (False, 28, 35)
+
+
+# Near zero, near what a Lua number still holds, near where texts change their length, and near the largest there are.
+AMOUNTS = st.one_of(
+    *(
+        st.integers(-9, 9).map(at.__add__)
+        for size in (0, 10**9, 10**15, 2**53, 9007199 * 10**9, 10**18, 4 * 10**18)
+        for at in (size, -size)
+    ),
+    st.integers(-(10**19), 10**19),
+)
+SUMS = f"""{(LUA / "common.lua").read_text()}
+local pairs_, answer = cmsgpack.unpack(ARGV[2]), {{}}
+for i = 1, #pairs_, 2 do
+    answer[#answer + 1] = plus(pairs_[i], minus(pairs_[i + 1]))
+    answer[#answer + 1] = below(pairs_[i], pairs_[i + 1])
+end
+return cmsgpack.pack(answer)"""
+
+
+@given(st.lists(st.tuples(AMOUNTS, AMOUNTS), min_size=1, max_size=50))
+def test_lua_adds_and_compares_as_integers_do(pairs: list[tuple[int, int]]) -> None:
+    subtract = Script(Engine(settings.REDIS_URL).client, SUMS)
+    flat = [amount_of(amount) for pair in pairs for amount in pair]
+    answer = unpacked(subtract(["leases", "lapsed", "counters"], ["prefix", packed(flat)]))
+    assert [(int(amount), less) for amount, less in zip(answer[::2], answer[1::2], strict=True)] == [
+        (a - b, a < b) for a, b in pairs
+    ]
 
 
 def test_a_stop_refuses_what_would_fit(engine: Engine, organization: int) -> None:

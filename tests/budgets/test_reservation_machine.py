@@ -143,7 +143,7 @@ class Reservations(RuleBasedStateMachine):
 
     @rule(counter=st.sampled_from(COUNTERS))
     def a_counter_is_lost(self, counter: str) -> None:
-        self.engine.client.delete(f"{prefix_of(self.organization)}c:{counter}")
+        self.engine.forget(self.organization, [counter])
 
     @rule()
     def redis_is_emptied(self) -> None:

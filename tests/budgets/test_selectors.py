@@ -6,9 +6,10 @@ from decimal import Decimal
 import pytest
 from pytest_django.fixtures import DjangoAssertNumQueries
 
+from budgets.applying import Subject, budgets_applying
 from budgets.history import past_periods
 from budgets.models import Budget, LedgerEntry
-from budgets.selectors import Status, budget_states, budgets_applying, organization_month
+from budgets.selectors import Status, budget_states, organization_month
 from tenants.access import organization_scope
 from tests.budgets.support import USD, make_budget
 from tests.factories import Tenant, make_key, make_team
@@ -111,7 +112,7 @@ def test_what_applies_to_a_key_is_its_own_its_teams_and_the_organizations(tenant
     make_budget(tenant, "other team", team=other)
     make_budget(tenant, "other key", key=elsewhere)
     with organization_scope(tenant.id):
-        found = budgets_applying(organization_id=tenant.id, team_id=child.id, virtual_key_id=key.id)
+        found = budgets_applying(tenant.id, Subject(child.id, key.id))
     assert [budget.name for budget in found] == ["all", "parent", "child", "key"]
 
 

@@ -1,24 +1,26 @@
 -- Brings in what the ledger says and ends holds, in one step: there is no moment at which neither a hold nor the usage it
 -- was made for counts, nor one at which both do.
--- KEYS: leases, lapsed. ARGV: prefix, the state to end in, number of counters; per counter: name, settled, version; then
--- per hold: member, nonce, owner. An older version never replaces a newer one; counters that are not there are left out.
--- Answers per hold: its counters and its state before, or two empty strings.
+-- ARGV: the state to end in; packed lists: per counter its name, settled, version; per hold its member and by. An older
+-- version never replaces a newer one; of the same version the amount is put right; counters that are not there are left
+-- out. Answers per hold its charges and its state before, or false twice.
 
-local prefix, counters = ARGV[1], tonumber(ARGV[3])
-for i = 1, counters do
-    local key, value, version = prefix .. 'c:' .. ARGV[3 * i + 1], ARGV[3 * i + 2], ARGV[3 * i + 3]
-    local kept = redis.call('HMGET', key, 'seq', 'settled')
-    if kept[1] and tonumber(version) > tonumber(kept[1]) then
-        add(key, kept[2])
-        add(key, negated(value))
-        redis.call('HSET', key, 'settled', value, 'seq', version)
+local sums, endings = cmsgpack.unpack(ARGV[3]), cmsgpack.unpack(ARGV[4])
+local names = {}
+for i = 1, #sums, 3 do names[#names + 1] = sums[i] end
+read(names)
+for i = 1, #sums, 3 do
+    local name, value, version = sums[i], sums[i + 1], sums[i + 2]
+    local kept = counter(name)
+    if kept and (version > kept[VERSION] or (version == kept[VERSION] and value ~= kept[SETTLED])) then
+        more_left(name, plus(kept[SETTLED], minus(value)))
+        kept[SETTLED], kept[VERSION], changed[name] = value, version, true
     end
 end
 local answer = {}
-for at = 3 * counters + 4, #ARGV, 3 do
-    local list, state = finish(prefix, KEYS[1], KEYS[2], ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[2])
-    answer[#answer + 1] = list or ''
-    answer[#answer + 1] = state or ''
+for i = 1, #endings, 2 do
+    local charges, was = finish(endings[i], endings[i + 1], ARGV[2])
+    answer[#answer + 1] = charges
+    answer[#answer + 1] = was
 end
-give_back()
-return answer
+save()
+return cmsgpack.pack(answer)
