@@ -203,9 +203,8 @@ WHY_NOT = {
     RuleKind.BUDGET_THRESHOLD: _BUDGETS,
     RuleKind.FORECAST_OVERRUN: _BUDGETS,
     RuleKind.RUN_OUT: _BUDGETS,
-    RuleKind.NEW_MODEL: "A model is new once, and nothing can be set; the alerts there were are the answer.",
-    RuleKind.UNPRICED_USAGE: "It tells as usage comes in, and nothing can be set; what has no price today stands under"
-    " Unpriced.",
+    RuleKind.NEW_MODEL: "A model is new only once, and there is nothing to set.",
+    RuleKind.UNPRICED_USAGE: "There is nothing to set; what has no price today stands under Unpriced.",
     RuleKind.INGESTION_STALLED: "How long usage waited is not kept once it is counted.",
-    RuleKind.PRICE_CHANGED: "Nothing can be set; past changes stand in the price list.",
+    RuleKind.PRICE_CHANGED: "There is nothing to set; past changes stand in the price list.",
 }
