@@ -15,7 +15,7 @@ from alerts.standing import channels_told
 from common.ids import new_id
 from common.periods import PeriodKind
 
-PERIOD_OVER = "Its period is over."
+PERIOD_OVER, LATER_NEWS = "Its period is over.", "There is later news."
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def _perform(moved: Step, rule: AlertRule, row: RuleStanding, reading: Reading, 
         case Step.RENEWED:
             if row.alert is not None:
                 # What still is wrong has an alert of its own.
-                alerts_end([row.alert], why=PERIOD_OVER, now=now)
+                alerts_end([row.alert], why=LATER_NEWS if rule.spec.once else PERIOD_OVER, now=now)
             row.alert = _fire(rule, reading, now)
         case Step.FIRED | Step.FIRED_AGAIN:
             row.alert = _fire(rule, reading, now)

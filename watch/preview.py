@@ -197,7 +197,7 @@ _LOOKS: dict[RuleKind, Callable[[Place], Callable[[Subject], Look]]] = {
     RuleKind.KEY_SILENT: _silence,
 }
 PREVIEWED = frozenset(kind.value for kind in _LOOKS)
-_BUDGETS = "A budget is tried on past usage on its own page."
+_BUDGETS = "A budget is tried on past usage on its own form."
 # Why the other kinds cannot be tried: in words for whoever makes a rule.
 WHY_NOT = {
     RuleKind.BUDGET_THRESHOLD: _BUDGETS,
