@@ -18,7 +18,7 @@ run: setup-run ## The whole product at http://127.0.0.1:8000 with demo data; POR
 	@exec $(PY) manage.py up --port $(PORT) --stop-with-parent $(ARGS)
 
 test: setup chromium ## Every test, in two processes; ARGS="-n0 tests/pricing -k tiers" for some in one
-	@$(BESIDE_SERVERS) --no-fsync -- $(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BESIDE_SERVERS) --no-fsync -- $(PY) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 lint: setup ## Style, types, layers, migrations, deployment checks
 	$(VENV)/bin/ruff check .

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import add
 from typing import NamedTuple, TypeVar
 
 from common.display import share
@@ -17,7 +18,7 @@ class Figures(NamedTuple):
     cache_read: int = 0
 
     def plus(self, other: "Figures") -> "Figures":
-        return Figures(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+        return Figures(*map(add, self, other))
 
     @property
     def priced(self) -> int:

@@ -1,6 +1,7 @@
 """Cost reviews by email: planned once per organization, period and member, sent at least once.
 
-A worker that dies between sending and recording sends the same mail again, under the same Message-ID.
+A worker that dies between sending and recording sends the same mail again, under the same Message-ID. Text and PDF are
+made anew at every attempt, out of the same reviews: they never disagree, and nothing is kept that the rollups can say.
 """
 
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from alerts.channels.email import unsubscribe_headers
 from alerts.facts import one_line
 from alerts.mailing import Mails, unsubscribe_url
 from alerts.models import MailChoice, ReviewMail
+from analytics.review_pdf import file_name, review_pdf
 from analytics.review_periods import MONTH, WEEK, ReviewPeriod, last_ended
 from analytics.reviews import Review, review
 from tenants.access import organization_scope
@@ -108,10 +110,11 @@ def _mail(planned: ReviewMail, membership: Membership, now: datetime) -> EmailMu
     period = ReviewPeriod(planned.every, planned.first, ZoneInfo(organization.timezone))
     stop_url = unsubscribe_url(organization.id, membership.user_id, Mails.REVIEWS)
     page = reverse("review", kwargs={"org_slug": organization.slug})
+    reviews = reviews_for(membership, period, now)
     context = {
         "organization": organization,
         "period": period,
-        "reviews": reviews_for(membership, period, now),
+        "reviews": reviews,
         "url": f"{settings.BASE_URL}{page}?{urlencode({'period': period.parameter})}",
         "base_url": settings.BASE_URL,
         "unsubscribe_url": stop_url,
@@ -127,6 +130,11 @@ def _mail(planned: ReviewMail, membership: Membership, now: datetime) -> EmailMu
         },
     )
     mail.attach_alternative(render_to_string("analytics/email/review.html", context), "text/html")
+    mail.attach(
+        file_name(organization.slug, period),
+        review_pdf(reviews, organization=organization.name, now=now),
+        "application/pdf",
+    )
     return mail
 
 

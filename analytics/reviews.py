@@ -8,12 +8,18 @@ from analytics.cost_drivers import Amounts, Drivers, Pair, drivers
 from analytics.names import Directory, directory
 from analytics.review_periods import ReviewPeriod
 from budgets.selectors import BudgetState, Status, budget_states
+from common.display import count
 from tenants.models import Organization
 from usage.questions import Dimension
 from usage.selectors import Spend, SpendQuery, spend
 
 TOP = 5
-AT_RISK = (Status.OVER, Status.NEAR, Status.AHEAD)
+# (words, tone) of the budgets that a review names.
+AT_RISK = {
+    Status.OVER: ("Over the limit", "bad"),
+    Status.NEAR: ("Nearly spent", "warn"),
+    Status.AHEAD: ("Ahead of pace", "warn"),
+}
 DRIVER_WORDS = {
     "volume": "Volume: more or fewer requests",
     "tokens": "Tokens per request: longer or shorter calls",
@@ -66,6 +72,18 @@ class Review:
         why = self.total.why
         parts = [(DRIVER_WORDS[name], getattr(why, name)) for name in DRIVER_WORDS]
         return parts if why.other else parts[:-1]
+
+    @property
+    def risks(self) -> list[tuple[BudgetState, str, str]]:
+        """(budget, words, tone)"""
+        return [(state, *AT_RISK[state.status]) for state in self.budgets]
+
+    @property
+    def unpriced_words(self) -> str:
+        """What the bill leaves out; "" where it has everything."""
+        if not self.unpriced_requests:
+            return ""
+        return f"{count(self.unpriced_requests)} requests have no price yet: the true spend is higher."
 
 
 def review(organization: Organization, period: ReviewPeriod, *, now: datetime, team_id: int | None = None) -> Review:

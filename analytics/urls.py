@@ -14,4 +14,5 @@ urlpatterns = [
     path("o/<slug:org_slug>/traces/one", trace_views.trace, name="trace"),
     path("o/<slug:org_slug>/adjustments", adjustment_views.adjustments, name="adjustments"),
     path("o/<slug:org_slug>/review", review_views.cost_review, name="review"),
+    path("o/<slug:org_slug>/review.pdf", review_views.cost_review_pdf, name="review_pdf"),
 ]

@@ -3,7 +3,6 @@
 import random
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from multiprocessing import get_context
 from threading import Thread
 
@@ -11,19 +10,13 @@ import psycopg
 from django.conf import settings
 from django.db import connections
 
+from bench import growth
 from bench.limits import Rate
-from bench.report import cost_line, rate_line
-from bench.tenants import Tenant, make_tenant
-from budgets.models import Budget
-from budgets.reservations.authorize import authorize
-from budgets.reservations.call import Call
+from bench.report import rate_line
 from budgets.reservations.engine import Claim, Ending, Engine, Held, Refused, Settled, prefix_of
-from budgets.reservations.governing import forget_governing
 from budgets.reservations.reference import Reference
 from budgets.reservations.script import Script, amount_of, packed
 from common.ids import new_id
-from pricing.usage_buckets import Buckets
-from tenants.access import organization_scope
 
 PROCESSES, THREADS = 4, 4  # 16 clients
 SECONDS = 4.0
@@ -35,8 +28,6 @@ BATCH = 100
 RUNS = 100
 LIMIT = 10**17
 OWNER = 7
-FEW, MANY = 100, 100_000
-ASKED = 1_500
 
 _fork = get_context("fork")
 # What one client does until its time is up; it answers how often it did it.
@@ -49,7 +40,7 @@ def measure() -> None:
     rate_line("reserve + commit, 16 clients", _quietest(_reserve_and_commit), "bare EVALSHA", bare, wanted=0.5)
     rate_line("  each committed on its own", _quietest(_one_by_one), "bare EVALSHA", bare, wanted=0.3)
     rate_line("  the same", _quietest(_one_by_one), "row locks in Postgres", _quietest(_row_locks), wanted=1)
-    _growth()
+    growth.measure()
     _exactness()
 
 
@@ -223,53 +214,6 @@ def _row_locks() -> Client:
         return done
 
     return client
-
-
-def _growth() -> None:
-    """What one authorization costs, by the budgets that apply to it and by those that exist."""
-    tenant = make_tenant("Reservations")
-    with organization_scope(tenant.id):
-        Budget.objects.update(enforcement="hard")
-    three = _cost(tenant)
-    _more_budgets(tenant, 7, scope="feature", value="bench")
-    cost_line("authorization, 10 budgets apply", _cost(tenant), "3 budgets apply", three, "µs", wanted=2)
-    _more_budgets(tenant, FEW - 10)
-    few = _cost(tenant)
-    _more_budgets(tenant, MANY - FEW)
-    cost_line("authorization, 100,000 budgets exist", _cost(tenant), "100 budgets exist", few, "µs", wanted=1.1)
-
-
-def _more_budgets(tenant: Tenant, count: int, *, scope: str = "customer", value: str = "") -> None:
-    now = datetime.now(UTC)
-    with organization_scope(tenant.id):
-        Budget.objects.bulk_create(
-            (
-                Budget(
-                    organization=tenant.organization, name=f"b{number}", scope_type=scope,
-                    value=value or f"customer-{new_id()}", limit=LIMIT, period="month", timezone="UTC",
-                    enforcement="hard", counts_from=now, created_at=now,
-                )
-                for number in range(count)
-            ),
-            batch_size=2_000,
-        )  # fmt: skip
-
-
-def _cost(tenant: Tenant) -> float:
-    """Microseconds of one authorization in this process, all its reading of budgets included; the quietest round."""
-    forget_governing()
-    costs = []
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        for _ in range(ASKED):
-            call = Call(
-                id=str(new_id()), virtual_key_id=tenant.key.id, team_id=tenant.team.id, provider="openai",
-                model="gpt-4.1-nano", asked=Buckets(uncached_input=1200, output=800), feature="bench",
-                customer="acme",
-            )  # fmt: skip
-            authorize(organization_id=tenant.id, call=call, request_id="bench", now=datetime.now(UTC), lease_ms=1_000)
-        costs.append((time.perf_counter() - started) / ASKED * 1e6)
-    return min(costs)
 
 
 def _exactness() -> None:

@@ -6,14 +6,13 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.forms import BoundField
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from budgets.create_form import BudgetCreateForm, create_form
-from budgets.forms import BudgetForm
+from budgets.forms import BudgetForm, compared
 from budgets.history import known_names
 from budgets.limits import base_at, limits_of
 from budgets.models import Budget
@@ -119,19 +118,7 @@ def _stale(request: HttpRequest, access: Access, budget_id: int, form: BudgetFor
     """The form anew, with the values as they are now and those that were not saved beside them."""
     current = _in_force(access, budget_id)
     anew = _edit_form(current, timezone.now())
-    compared = [
-        (field.label, _shown(anew[field.name]), _shown(field))
-        for field in form.visible_fields()
-        if field.name in form.data and (_shown(field) or _shown(anew[field.name]))
-    ]
-    return _edit_page(request, current, anew, status=problem.status, compared=compared)
-
-
-def _shown(field: BoundField) -> str:
-    """The value of a field as people read it."""
-    value = field.value()
-    named = {str(key): text for key, text in getattr(field.field, "choices", ())}
-    return "" if value is None else str(named.get(str(value), value))
+    return _edit_page(request, current, anew, status=problem.status, compared=compared(form, anew))
 
 
 def _edit_page(request: HttpRequest, budget: Budget, form: BudgetForm, *, status: int, **context: Any) -> HttpResponse:

@@ -197,6 +197,22 @@ class BudgetForm(ServiceForm):
         return None if day is None else local_midnight(day, budget.zone)
 
 
+def compared(lost: forms.Form, anew: forms.Form) -> list[tuple[str, str, str]]:
+    """Field by field what a form that was not saved said, beside what is there now: (label, now, lost)."""
+    return [
+        (str(field.label), _shown(anew[field.name]), _shown(field))
+        for field in lost.visible_fields()
+        if field.name in lost.data and (_shown(field) or _shown(anew[field.name]))
+    ]
+
+
+def _shown(field: forms.BoundField) -> str:
+    """The value of a field as people read it."""
+    value = field.value()
+    named = {str(key): text for key, text in getattr(field.field, "choices", ())}
+    return "" if value is None else str(named.get(str(value), value))
+
+
 def sentence(text: str) -> str:
     """A message that speaks of a field, on its own."""
     return text if text.startswith("Write") else f"This {text}."

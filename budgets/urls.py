@@ -3,6 +3,7 @@ from django.urls import path
 from budgets import explain_views, form_views, move_views, trial_views, views
 from budgets.approvals import link_views
 from budgets.approvals import views as approvals
+from budgets.reservations import settings_views as call_limits
 
 urlpatterns = [
     path("o/<slug:org_slug>/budgets", views.budgets, name="budgets"),
@@ -20,5 +21,9 @@ urlpatterns = [
     path("o/<slug:org_slug>/budgets/requests/<int:request_id>", approvals.increase_request, name="increase_request"),
     path("o/<slug:org_slug>/budgets/requests/<int:request_id>/withdraw", approvals.withdraw, name="increase_withdraw"),
     path("o/<slug:org_slug>/budgets/approvals", approvals.policy, name="approval_policy"),
+    path("o/<slug:org_slug>/limits", call_limits.limits, name="call_limits"),
+    path("o/<slug:org_slug>/limits/<str:kind>/new", call_limits.create, name="call_limit_create"),
+    path("o/<slug:org_slug>/limits/<str:kind>/<int:setting_id>", call_limits.edit, name="call_limit_edit"),
+    path("o/<slug:org_slug>/limits/<str:kind>/<int:setting_id>/remove", call_limits.remove, name="call_limit_remove"),
     path("approvals/decide", link_views.increase_link, name="increase_link"),
 ]

@@ -111,6 +111,8 @@ TEMPLATES = [
     }
 ]
 
+FORM_RENDERER = "common.form_renderer.FormRenderer"
+
 # `default` is what web and workers use: a role that owns no table, so that row-level security binds it.
 # `owner` runs migrations and makes test databases; nothing else may touch it.
 APPLICATION_ROLE = "costhub_app"

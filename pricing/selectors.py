@@ -1,5 +1,6 @@
 """Reads of the catalog and of organizations' price books."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery, TextField, Value
@@ -50,6 +51,19 @@ def price_history(price: ListPrice) -> QuerySet[ListPrice]:
 def rules_of(organization_id: int) -> list[Rule]:
     """Every rule of an organization's price book; call it in the organization's scope."""
     return [rule.as_rule() for rule in PriceRule.objects.filter(organization=organization_id)]
+
+
+def priced_names(organization_id: int, names: Collection[str], at: datetime) -> frozenset[str]:
+    """Those of the canonical names that have a price at the moment: of the list, or of the organization's own rules,
+    with whatever provider. Call it in the organization's scope."""
+    prices = ListPrice.objects.filter(model__name__in=names, effective_from__lte=at)
+    listed = {name for name, units in prices.values_list("model__name", "units") if units}
+    own = [rule for rule in rules_of(organization_id) if rule.in_force(at) and rule.contract(None) is not None]
+    return frozenset(
+        name
+        for name in names
+        if name in listed or any(matches_pattern(rule.model, name.lower()) for rule in own)
+    )  # fmt: skip
 
 
 def comparable_prices(provider: str, model: str, tier: str, at: datetime) -> tuple[list[Units], str]:

@@ -5,7 +5,7 @@ transaction may see; row-level security shows none without it. Pages come in thr
 the organization from the URL and answers 404 to everybody who is not a member, as if there were none.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -35,6 +35,8 @@ class Access:
     organization: Organization
     membership: Membership
     user: User
+    # All of the user's, with their organizations, by name.
+    memberships: Sequence[Membership]
 
     @property
     def role(self) -> Role:
@@ -90,14 +92,12 @@ def memberships_of(user: User) -> list[Membership]:
 
 def open_organization(user: User, slug: str) -> Access:
     """The user's access to the organization of this slug; Http404 for a stranger as for a slug that does not exist."""
-    with user_scope(user.id):
-        membership = (
-            Membership.objects.filter(user=user, organization__slug=slug).select_related("organization").first()
-        )
+    memberships = memberships_of(user)
+    membership = next((each for each in memberships if each.organization.slug == slug), None)
     if membership is None:
         _record_stranger(user, slug)
         raise Http404("No such organization")
-    return Access(organization=membership.organization, membership=membership, user=user)
+    return Access(organization=membership.organization, membership=membership, user=user, memberships=memberships)
 
 
 def _record_stranger(user: User, slug: str) -> None:

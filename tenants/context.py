@@ -12,8 +12,8 @@ def organization(request: HttpRequest) -> dict[str, Any]:
     """Pages outside an organization, such as a user's own, stay in the frame of the one last looked at."""
     if not isinstance(getattr(request, "user", None), User):
         return {}
-    memberships = memberships_of(request.user)  # type: ignore[arg-type]
     access: Access | None = getattr(request, "access", None)
+    memberships = access.memberships if access else memberships_of(request.user)  # type: ignore[arg-type]
     last = request.session.get(LAST_ORGANIZATION)
     membership = access.membership if access else next((m for m in memberships if m.organization.slug == last), None)
     return {

@@ -4,7 +4,8 @@
     python tools/vendor_assets.py --check    compare the committed files with the manifest; needs no network
 
 `vendor_manifest.json` beside this file is the source of truth: packages with version and tarball checksum, and every
-file with the package it comes from, how it is made and its SHA-256.
+file with the package it comes from, how it is made and its SHA-256. Making fonts for PDFs needs the packages fonttools
+and brotli too (`tools/static_font.py`).
 """
 
 import argparse
@@ -23,7 +24,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 MANIFEST = Path(__file__).with_name("vendor_manifest.json")
 # Folders that hold nothing but vendored files: a file here that the manifest does not name is a mistake.
-OWNED_FOLDERS = ("static/vendor", "static/fonts", "static/icons", "tests/browser/vendor")
+OWNED_FOLDERS = ("static/vendor", "static/fonts", "static/icons", "common/pdf/typefaces", "tests/browser/vendor")
 
 Member = Callable[[str], bytes]
 
@@ -61,10 +62,23 @@ def icon_sprite(entry: Mapping[str, Any], member: Member) -> bytes:
     return ('<svg xmlns="http://www.w3.org/2000/svg">\n' + "\n".join(symbols) + "\n</svg>\n").encode()
 
 
+def static_font(entry: Mapping[str, Any], member: Member) -> bytes:
+    """One weight of a variable font, its parts put together."""
+    with tempfile.TemporaryDirectory() as scratch:
+        made, parts = Path(scratch, "made.ttf"), []
+        for name in entry["members"]:
+            parts.append(Path(scratch, Path(name).name))
+            parts[-1].write_bytes(member(name))
+        command = [sys.executable, "-m", "tools.static_font", str(entry["weight"]), str(made), *map(str, parts)]
+        subprocess.run(command, check=True, cwd=ROOT)
+        return made.read_bytes()
+
+
 MAKERS: dict[str, Callable[[Mapping[str, Any], Member], bytes]] = {
     "copy": copied,
     "plotly-stylesheet": plotly_stylesheet,
     "icon-sprite": icon_sprite,
+    "static-font": static_font,
 }
 
 

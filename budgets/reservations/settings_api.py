@@ -12,16 +12,20 @@ from rest_framework.response import Response
 from budgets.fields import OneOf
 from budgets.reservations.models import Grantee, LadderStep, ModelAllowance, RateLimit
 from budgets.reservations.serializers import label
-from budgets.reservations.services import allowance_set, ladder_step_set, rate_limit_set, setting_remove
+from budgets.reservations.services import (
+    MOST_MODELS,
+    MOST_PER_MINUTE,
+    allowance_set,
+    ladder_step_set,
+    rate_limit_set,
+    setting_remove,
+)
 from common.api import page_of, problems, query_parameters
 from common.ids import parse_id
 from common.problems import Fault, invalid
 from common.strict import StrictCharField, StrictSerializer
 from tenants.api_base import TenantAPIView, object_of
 from tenants.models import Team, VirtualKey
-
-MOST_PER_MINUTE = 2**31 - 1
-MOST_MODELS = 200
 
 
 class PerMinuteField(serializers.IntegerField):
@@ -224,7 +228,8 @@ class LadderView(SettingsBase):
     @extend_schema(
         operation_id="model_ladder_set",
         summary="Suggest a cheaper model in place of another",
-        description="By canonical names. Budgets with the action `degrade` answer `allow_degraded` with it.",
+        description="By canonical names. Budgets with the action `degrade` answer `allow_degraded` with it. A step that"
+        " leads back to where it began, over whatever others, is refused with the code `loop`.",
         request=LadderWriteSerializer,
         responses={200: _STEP, 201: _STEP, **problems(400, 413, 415)},
     )

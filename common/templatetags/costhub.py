@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from django import template
@@ -17,6 +18,12 @@ from common import bars, display, money
 from common.display import Number
 
 register = template.Library()
+
+# Those of every row of a table are written here and not by a template of their own: that is what a page waits for.
+_SHARE_BAR = (
+    '<div class="bar bar--thin{}" aria-hidden="true"><svg viewBox="0 0 1000 6" preserveAspectRatio="none">'
+    '<rect class="bar__track" width="1000" height="6"/><rect class="bar__fill" width="{}" height="6"/></svg></div>'
+)
 
 
 def _number(value: object) -> Number | None:
@@ -133,10 +140,19 @@ def qs(context: RequestContext, **changes: object) -> str:
 @register.simple_tag
 def icon(name: str, label: str = "") -> SafeString:
     """An icon of the sprite: decoration unless it carries a label."""
-    href = f"{static('icons/sprite.svg')}#{name}"
     if label:
-        return format_html('<svg class="icon" role="img" aria-label="{}"><use href="{}"/></svg>', label, href)
-    return format_html('<svg class="icon" aria-hidden="true"><use href="{}"/></svg>', href)
+        return format_html('<svg class="icon" role="img" aria-label="{}"><use href="{}"/></svg>', label, _sprite(name))
+    return _decoration(name)
+
+
+@cache
+def _decoration(name: str) -> SafeString:
+    """A page has a hundred of them, of a few names."""
+    return format_html('<svg class="icon" aria-hidden="true"><use href="{}"/></svg>', _sprite(name))
+
+
+def _sprite(name: str) -> str:
+    return f"{static('icons/sprite.svg')}#{name}"
 
 
 @register.inclusion_tag("components/budget_bar.html")
@@ -163,10 +179,12 @@ def budget_pill(spent: object, limit: object, elapsed: object = None) -> dict[st
     return {"text": text, "tone": tone}
 
 
-@register.inclusion_tag("components/share_bar.html")
-def share_bar(part: object, whole: object, slot: int | None = None) -> dict[str, Any]:
+@register.simple_tag
+def share_bar(part: object, whole: object, slot: int | None = None) -> SafeString:
     """A part of a whole as a thin bar in a series colour (see analytics.palette) or in the accent colour."""
-    return {"width": bars.share_width(_number(part), _number(whole)), "slot": slot}
+    return format_html(
+        _SHARE_BAR, "" if slot is None else f" series-{slot}", bars.share_width(_number(part), _number(whole))
+    )
 
 
 @register.inclusion_tag("components/sparkline.html")
@@ -175,11 +193,13 @@ def sparkline(values: Sequence[Number | None], label: str) -> dict[str, Any]:
     return {"points": points, "label": label, "last": points.split(" ")[-1].split(",") if points else None}
 
 
-@register.inclusion_tag("components/delta.html")
-def delta_pill(current: object, previous: object, good: str = "down", versus: str = "") -> dict[str, Any]:
+@register.simple_tag
+def delta_pill(current: object, previous: object, good: str = "down", versus: str = "") -> SafeString:
     """The change against an earlier value; `good` says which way is welcome: up, down or neither."""
     now, before = _number(current), _number(previous)
     moved = display.change(now, before)
     direction = "flat" if not moved else "up" if moved > 0 else "down"
     judged = "neutral" if direction == "flat" or good == "neither" else "good" if direction == good else "bad"
-    return {"text": display.delta(now, before), "direction": direction, "judged": judged, "versus": versus}
+    arrow = "" if direction == "flat" else _decoration(f"arrow-{direction}")
+    pill = format_html('<span class="delta" data-judged="{}">{}{}</span>', judged, arrow, display.delta(now, before))
+    return format_html('{} <span class="muted">{}</span>', pill, versus) if versus else pill

@@ -1,5 +1,6 @@
 """Cost reviews: what the page says is what the events cost, who may see it, and that a mail comes once."""
 
+import io
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -7,17 +8,20 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.core import mail
 from django.test import Client
+from pypdf import PdfReader
 
 from alerts.mailing import choice_set
 from alerts.models import ReviewEvery, ReviewMail
 from analytics.review_mails import LATEST, reviews_send
 from analytics.review_periods import MONTH, ReviewPeriod, last_ended
 from analytics.reviews import Review, review
+from common.display import usd, usd_signed
 from tenants.access import organization_scope
 from tenants.models import User
 from tenants.roles import Role
 from tests.analytics.support import at, cost_of_events, settle, signed_in, text
 from tests.factories import Tenant, make_key, make_member, make_team
+from tests.servers import SmtpServer, text_of
 
 pytestmark = pytest.mark.usefixtures("prices")
 
@@ -97,6 +101,42 @@ def test_the_page_for_every_member_and_for_no_stranger(
     assert Client().get("/o/acme/review").status_code == 302
 
 
+def test_the_pdf_says_what_the_page_says_to_whom_it_says_it(
+    usage: Tenant, stranger: Tenant, month: ReviewPeriod, now: datetime
+) -> None:
+    found = reviewed(usage, month, now)
+    client = signed_in(make_member(usage, Role.VIEWER))
+    page = text(client.get("/o/acme/review"))
+    address = f"/o/acme/review.pdf?period={month.parameter}"
+    assert f'href="{address}" download' in page
+    answer: Any = client.get(address)
+    assert answer["Content-Type"] == "application/pdf"
+    assert answer["Content-Disposition"] == f'attachment; filename="cost-review-acme-{month.parameter}.pdf"'
+    paper = pdf_text(answer.content)
+    figures = [usd(found.total.now), usd(found.total.before), usd_signed(found.total.change)]
+    figures += [usd_signed(amount) for _, amount in found.reasons]
+    figures += [usd(each.now) for each in (*found.teams, *found.models)]
+    for words in (*figures, month.label, found.unpriced_words, "gpt-4.1-nano", "Default"):
+        assert words in page
+        assert words in paper
+    team = f"&team={usage.team.id}"
+    assert f"{address}{team}".replace("&", "&amp;") in text(
+        client.get(f"/o/acme/review?period={month.parameter}{team}")
+    )
+    one: Any = client.get(f"{address}{team}")
+    assert f'"cost-review-acme-{usage.team.slug}-{month.parameter}.pdf"' in one["Content-Disposition"]
+    assert "A team of Acme with everything below it." in pdf_text(one.content)
+    assert "Nothing was spent" in pdf_text(client.get("/o/acme/review.pdf?period=2015-02").content)
+    for query in ("?period=2099-01", "?period=x"):
+        assert client.get(f"/o/acme/review.pdf{query}").status_code == 422
+    for query in ("?team=1", "?team=x", f"?team={stranger.team.id}"):
+        assert client.get(f"/o/acme/review.pdf{query}").status_code == 404
+    assert client.post("/o/acme/review.pdf").status_code == 405
+    unknown = signed_in(stranger.owner).get("/o/acme/review.pdf")
+    assert (unknown.status_code, unknown["Content-Type"]) == (404, "text/html; charset=utf-8")
+    assert Client().get("/o/acme/review.pdf").status_code == 302
+
+
 def wants(tenant: Tenant, user: User, every: ReviewEvery, now: datetime) -> None:
     with organization_scope(tenant.id):
         choice_set(organization=tenant.organization, user=user, now=now, review=every)
@@ -106,6 +146,10 @@ def planned(tenant: Tenant) -> list[tuple[str, str, date, bool]]:
     with organization_scope(tenant.id):
         mails = ReviewMail.objects.select_related("user").order_by("user__email", "every", "first")
         return [(each.user.email, each.every, each.first, each.sent_at is not None) for each in mails]
+
+
+def pdf_text(content: bytes) -> str:
+    return "\n".join(each.extract_text() for each in PdfReader(io.BytesIO(content)).pages)
 
 
 def run(now: datetime) -> int:
@@ -161,6 +205,34 @@ def test_a_server_that_is_away_is_tried_again(tenant: Tenant, month: ReviewPerio
     assert run(seven + timedelta(minutes=9)) == 0
     assert run(seven + timedelta(minutes=10)) == 1
     assert [each[3] for each in planned(tenant)] == [True]
+
+
+def test_the_mail_carries_the_pdf_also_when_it_is_tried_again(
+    usage: Tenant, month: ReviewPeriod, settings: Any
+) -> None:
+    seven = month.sent_from.astimezone(UTC)
+    manager = make_member(usage, Role.MANAGER, teams=[usage.team])
+    wants(usage, manager, ReviewEvery.MONTH, seven)
+    with SmtpServer() as smtp:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", smtp.port
+        settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
+        settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+        smtp.refuse_data = "451 try again later"
+        assert (run(seven), smtp.mails) == (0, [])
+        smtp.refuse_data = None
+        assert run(seven + timedelta(minutes=10)) == 1
+    (sent,) = smtp.mails
+    (attached,) = sent.iter_attachments()
+    assert attached.get_content_type() == "application/pdf"
+    assert attached.get_filename() == f"cost-review-acme-{month.parameter}.pdf"
+    first, second = PdfReader(io.BytesIO(attached.get_content())).pages
+    assert "A team of Acme with everything below it." in first.extract_text()
+    total = usd(reviewed(usage, month, seven).total.now)
+    assert total in second.extract_text()
+    for kind in ("plain", "html"):
+        assert "The attached PDF says the same" in text_of(sent, kind)
+        assert total in text_of(sent, kind)
 
 
 def test_who_left_or_changed_their_mind_gets_nothing(tenant: Tenant, month: ReviewPeriod) -> None:

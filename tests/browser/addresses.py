@@ -29,10 +29,11 @@ class Site:
     pages: dict[str, str] = field(default_factory=dict)
     forms: dict[str, str] = field(default_factory=dict)
     parts: dict[str, str] = field(default_factory=dict)
+    downloads: dict[str, str] = field(default_factory=dict)
 
     @property
     def all(self) -> dict[str, str]:
-        return self.pages | self.parts | self.forms
+        return self.pages | self.parts | self.forms | self.downloads
 
     @property
     def names(self) -> set[str]:
@@ -52,6 +53,7 @@ def explore(request: APIRequestContext, org: str) -> Site:
         read.feed(answer.text())
         site.forms.update(_new(read.forms, org, site.forms))
         site.parts.update(_new(read.parts, org, site.parts))
+        site.downloads.update(_new(read.downloads, org, site.downloads))
         pages = _new(read.links, org, site.pages)
         site.pages.update(pages)
         waiting += pages.values()
@@ -79,19 +81,20 @@ def _key(path: str, org: str) -> str | None:
 
 
 class _Addresses(HTMLParser):
-    """What a page leads to: by links, by forms that are posted, by parts it loads itself."""
+    """What a page leads to: by links (to files where they say so), by posted forms, by parts it loads itself."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
         self.links: list[str] = []
         self.forms: list[str] = []
         self.parts: list[str] = []
+        self.downloads: list[str] = []
         self._path = path
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
         if tag == "a" and given.get("href"):
-            self._note(self.links, given["href"])
+            self._note(self.downloads if "download" in given else self.links, given["href"])
         if tag == "form" and (given.get("method") or "").lower() == "post":
             self._note(self.forms, given.get("action") or self._path)
         if given.get("hx-get"):

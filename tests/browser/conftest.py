@@ -83,6 +83,7 @@ def demo(browser: Browser, product: Product, smtp: SmtpServer, slack: SlackServe
     people.switch_off(owner, DEMO, "Our receiver")
     people.pause_budget(owner, DEMO, datetime.now(UTC) + timedelta(days=5))
     people.ask_for_more(owner, DEMO, "250.00", "A customer launches on Friday")
+    people.limit_calls(owner, DEMO, "Research", ("gpt-5.6-sol", "gpt-5.6-luna"))
     people.upload_usage(owner, DEMO, "last-quarter.csv", usage_csv(datetime.now(UTC)))
     for email in (VIEWER, INVITED):
         people.invite(owner, DEMO, email, "Viewer")

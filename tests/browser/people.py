@@ -164,3 +164,24 @@ def pause_budget(page: Page, org: str, until: datetime, budget: str | None = Non
     page.get_by_label("Last day of the pause").fill(until.date().isoformat())
     page.get_by_role("button", name="Pause budget").click()
     expect(page.get_by_text("Paused", exact=True).first).to_be_visible()
+
+
+def limit_calls(page: Page, org: str, team: str, models: tuple[str, str]) -> None:
+    """A limit per minute and a list of allowed models for the team, and a cheaper model in place of another."""
+    dear, cheap = models
+
+    def fill(link: str, **fields: str) -> None:
+        page.goto(f"/o/{org}/limits")
+        page.get_by_role("link", name=link).click()
+        for label, value in fields.items():
+            page.get_by_label(label.replace("_", " ")).fill(value)
+        whose = page.get_by_label("For", exact=True)
+        if whose.count():
+            whose.select_option(whose.get_by_role("option", name=team, exact=True).get_attribute("value"))
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_text("is set.")).to_be_visible()
+
+    fill("Limit calls per minute", Requests_per_minute="1,200")
+    fill("Allow only some models", Models=f"{dear}\ntext-embedding-3*")
+    fill("Suggest a cheaper model", In_place_of=dear, Suggest=cheap)
+    expect(page.get_by_text(f"{cheap} is not on the list of {team}")).to_be_visible()

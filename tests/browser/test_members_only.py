@@ -36,6 +36,9 @@ ACTIONS = {
     "budget_create",
     "budget_edit",
     "budget_archive",
+    "call_limit_create",
+    "call_limit_edit",
+    "call_limit_remove",
     "billed_upload",
     "budget_transfer",
     "budget_pause",
@@ -110,7 +113,7 @@ def test_a_stranger_finds_nothing(demo: Demo, visitors: Visitors) -> None:
 
 def test_signed_out_everything_asks_to_sign_in(demo: Demo, visitors: Visitors) -> None:
     request, wrong = visitors.open().context.request, {}
-    for key, path in (demo.site.pages | demo.site.parts).items():
+    for key, path in (demo.site.pages | demo.site.parts | demo.site.downloads).items():
         answer = request.get(path, max_redirects=0)
         if answer.status != 302 or urlsplit(answer.headers["location"]).path != "/accounts/login/":
             wrong[key] = answer.status

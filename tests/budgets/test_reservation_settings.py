@@ -74,6 +74,17 @@ def test_bad_settings_change_nothing(tenant: Tenant, kind: str, body: dict[str, 
         assert KINDS[kind][0].objects.count() == 0
 
 
+def test_a_ladder_that_leads_back_is_refused(tenant: Tenant) -> None:
+    api = Caller(make_token(tenant, "budgets:read", "budgets:write"))
+    for step in ({"from": "a", "to": "b"}, {"from": "b", "to": "c"}):
+        assert api("POST", "model-ladder", step).status == 201
+    before = api("GET", "model-ladder").body
+    refused = api("POST", "model-ladder", {"from": "c", "to": "a"})
+    assert (refused.problem, refused.pointers) == ((422, "validation-error"), ["/to"])
+    assert refused.body["errors"][0]["code"] == "loop"
+    assert api("GET", "model-ladder").body == before
+
+
 def test_a_foreign_team_is_unknown(tenant: Tenant, stranger: Tenant) -> None:
     api = Caller(make_token(tenant, "budgets:write"))
     for scope in (on(stranger, "rate-limits")["scope"], {"type": "virtual_key", "id": "1"}):
