@@ -13,8 +13,10 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Coalesce
 
 from alerts.channels.base import Message, Result, Send
+from alerts.followups import told_since
 from alerts.gathering import due_deliveries, gather, lock_claims
 from alerts.messages import message_of_delivery
 from alerts.models import (
@@ -109,20 +111,23 @@ def _claim_of(organization_id: int, most: int, now: datetime) -> list[Job]:
         ]
         deliveries = Delivery.objects.filter(organization_id=organization_id, id__in=taken)
         organization = Organization.objects.get(id=organization_id)
-        return [_job(organization, delivery, now) for delivery in deliveries.select_related("alert", "channel")]
+        return [_job(organization, delivery, now) for delivery in deliveries.select_related("alert__about", "channel")]
 
 
 def _put_off_followups(organization_id: int, now: datetime) -> None:
-    """What follows something of the same alert that its channel is still to be told waits, and looks due to nobody."""
+    """What follows something of an incident that its channel is still to be told waits, and looks due to nobody."""
     untold = Delivery.objects.filter(
-        Q(alert_id=OuterRef("alert_id")) | Q(alert_id=OuterRef("alert__about_id")),
+        Q(alert_id=OuterRef("incident")) | Q(alert__about_id=OuterRef("incident")),
         organization_id=organization_id,
         channel_id=OuterRef("channel_id"),
         id__lt=OuterRef("id"),
         status__in=OPEN_STATUSES,
     )
     following = due_deliveries(organization_id, now).filter(~Q(action=Action.FIRE) | Q(alert__about__isnull=False))
-    following.filter(Exists(untold)).update(next_attempt_at=now + FOLLOWUP_WAIT)
+    waiting = following.annotate(incident=Coalesce("alert__about_id", "alert_id")).filter(Exists(untold))
+    Delivery.objects.filter(organization_id=organization_id, id__in=list(waiting.values_list("id", flat=True))).update(
+        next_attempt_at=now + FOLLOWUP_WAIT
+    )
 
 
 def _job(organization: Organization, delivery: Delivery, now: datetime) -> Job:
@@ -132,7 +137,7 @@ def _job(organization: Organization, delivery: Delivery, now: datetime) -> Job:
         organization_id=organization.id,
         delivery_id=delivery.id,
         channel=delivery.channel,
-        raised_at=delivery.alert.created_at,
+        raised_at=told_since(delivery),
         attempts=delivery.attempts,
         claimed_until=delivery.claimed_until,
         message=message_of_delivery(organization, delivery),

@@ -1,8 +1,15 @@
-"""Telling channels that keep incidents what became of an alert: acknowledged, recovered."""
+"""What channels that keep incidents (PagerDuty, webhooks) are told after an alert itself.
+
+All that is told of an alert is about one incident, whose key is the alert's: firing again or still does not open a
+second one. An incident is open at a channel from the last message that opened it until one that closes it.
+"""
 
 from datetime import datetime
 
-from alerts.models import Action, Alert, ChannelKind, Delivery, DeliveryStatus
+from django.db.models import Q
+
+from alerts.kinds import CLOSING
+from alerts.models import Action, Alert, Channel, ChannelKind, Delivery, DeliveryStatus
 from alerts.waking import wake_after_commit
 
 INCIDENT_KINDS = (ChannelKind.WEBHOOK, ChannelKind.PAGERDUTY)
@@ -10,26 +17,50 @@ INCIDENT_KINDS = (ChannelKind.WEBHOOK, ChannelKind.PAGERDUTY)
 _UNTOLD = (DeliveryStatus.GATHERED, DeliveryStatus.FAILED, DeliveryStatus.BLOCKED)
 
 
-def follow_up(*, alert: Alert, action: Action, now: datetime) -> int:
-    """A pending delivery of `action` to every such channel that is on and had the alert, once; returns how many had."""
-    told = Delivery.objects.filter(
-        organization_id=alert.organization_id,
-        alert=alert,
-        action=Action.FIRE,
-        channel__kind__in=INCIDENT_KINDS,
-        channel__enabled=True,
-    ).exclude(status__in=_UNTOLD)
+def follow_up(*, alert: Alert, now: datetime) -> int:
+    """Tells every channel at which the alert's incident is open that somebody has acknowledged it, once each time it
+    was opened; how many."""
     following = [
         Delivery(
             organization_id=alert.organization_id,
-            alert=alert,
+            alert_id=opened_by,
             channel_id=channel_id,
-            action=action,
+            action=Action.ACKNOWLEDGE,
             next_attempt_at=now,
         )
-        for channel_id in told.values_list("channel_id", flat=True)
+        for channel_id, opened_by in _opened(alert).items()
     ]
     if following:
         Delivery.objects.bulk_create(following, ignore_conflicts=True)
         wake_after_commit()
     return len(following)
+
+
+def open_at(alert: Alert) -> list[Channel]:
+    """The channels that are on and at which the alert's incident is open or is about to be."""
+    return list(Channel.objects.listening().filter(organization_id=alert.organization_id, id__in=_opened(alert)))
+
+
+def _opened(alert: Alert) -> dict[int, int]:
+    """Channel id → the id of the alert or notice whose message opened the incident there last."""
+    told = Delivery.objects.filter(
+        Q(alert=alert) | Q(alert__about=alert),
+        organization_id=alert.organization_id,
+        action=Action.FIRE,
+        channel__kind__in=INCIDENT_KINDS,
+        channel__enabled=True,
+    ).exclude(status__in=_UNTOLD)
+    latest = {
+        channel_id: (alert_id, kind)
+        for channel_id, alert_id, kind in told.order_by("id").values_list("channel_id", "alert_id", "alert__kind")
+    }
+    return {channel_id: alert_id for channel_id, (alert_id, kind) in latest.items() if kind not in CLOSING}
+
+
+def told_since(delivery: Delivery) -> datetime:
+    """The moment of what the delivery tells, from which on it grows old: a follow-up is younger than its alert."""
+    alert: Alert = delivery.alert
+    opening: Alert = alert.about or alert
+    if delivery.action == Action.ACKNOWLEDGE and opening.acknowledged_at is not None:
+        return max(alert.created_at, opening.acknowledged_at)
+    return alert.created_at

@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from alerts.followups import INCIDENT_KINDS
-from alerts.kinds import AlertKind
+from alerts.kinds import CLOSING, AlertKind
 from alerts.limits import HOUR, room_for
 from alerts.models import (
     OPEN_STATUSES,
@@ -50,7 +50,7 @@ def gather(organization_id: int, now: datetime) -> None:
         .filter(action=Action.FIRE, reached=[], channel__enabled=True)
         .exclude(alert__severity=Severity.CRITICAL)
         .exclude(alert__kind__in=(AlertKind.CHANNEL_TEST, AlertKind.RULE_TEST, AlertKind.DIGEST))
-        .exclude(alert__kind=AlertKind.RECOVERY, channel__kind__in=INCIDENT_KINDS)
+        .exclude(alert__kind__in=CLOSING, channel__kind__in=INCIDENT_KINDS)
     )
     by_channel: dict[int, list[int]] = defaultdict(list)
     for channel_id, delivery_id in ordinary.order_by("next_attempt_at", "id").values_list("channel_id", "id"):

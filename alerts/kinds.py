@@ -25,5 +25,11 @@ class AlertKind(models.TextChoices):
     # What follows an alert rather than being one.
     RECOVERY = "recovery", "Recovered"
     REMINDER = "reminder", "Still firing"
+    # It ended without having recovered: told to channels that keep incidents only.
+    ENDED = "ended", "Ended"
     # Several alerts in one message of a channel that had enough of them.
     DIGEST = "digest", "Digest"
+
+
+# Notices that close the incident of the alert they are about.
+CLOSING = frozenset({AlertKind.RECOVERY.value, AlertKind.ENDED.value})

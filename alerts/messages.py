@@ -10,7 +10,7 @@ from django.urls import reverse
 from alerts.channels.base import Message
 from alerts.facts import Line, lines_of, link_of, one_line
 from alerts.gathering import gathered_in
-from alerts.kinds import AlertKind
+from alerts.kinds import CLOSING, AlertKind
 from alerts.models import Action, Alert, Delivery, Severity
 from common import display
 from tenants.models import Organization
@@ -53,7 +53,7 @@ def message_of(
         alert_url=alert_url,
         incident=f"alert-{alert.about_id or alert.id}",
         thread=_thread(alert, link_of(alert.facts)),
-        action=Action.RESOLVE if alert.kind == AlertKind.RECOVERY else action,
+        action=Action.RESOLVE if alert.kind in CLOSING else action,
         kind_name=alert.kind,
         facts=alert.facts,
         fired_at=alert.created_at,

@@ -253,7 +253,7 @@ KINDS: dict[RuleKind, KindSpec] = {
         Damping(timedelta(), timedelta(minutes=5)),
     ),
     RuleKind.PRICE_CHANGED: KindSpec(
-        "Tell us when the list price of a model that we use has changed.", _ORGANIZATION, once=True
+        "Tell us when the list price of a model that we use has changed.", _ORGANIZATION, once=True, renews=True
     ),
 }  # fmt: skip
 

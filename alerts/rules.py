@@ -8,12 +8,13 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
+from alerts.endings import alerts_end, open_alerts
 from alerts.facts import one_line
 from alerts.kinds import AlertKind
-from alerts.models import Alert, AlertEventKind, AlertRule, Channel, RuleChannel, RuleStanding, Severity
+from alerts.models import Alert, AlertRule, Channel, RuleChannel, RuleStanding, Severity
 from alerts.rule_kinds import KINDS, RuleKind, ScopeType, parameters_checked
 from alerts.services import TEST_INTERVAL, Actor, alert_write
-from alerts.standing import alert_noted, channels_of
+from alerts.standing import channels_of
 from common.ids import new_id
 from common.problems import Problem
 from tenants.models import Organization
@@ -68,7 +69,7 @@ def rule_update(*, rule: AlertRule, version: int, draft: RuleDraft, actor: Actor
     _fill(rule, draft)
     rule.version += 1
     if before != (rule.scope_type, rule.scope_value, rule.tag_name, rule.parameters, rule.enabled):
-        _begin_anew(rule, now)
+        _begin_anew(rule, "The rule was changed.", now)
     _save(rule, draft)
     _audit(rule, "alert_rule.updated", actor, now)
     return rule
@@ -91,7 +92,7 @@ def rule_delete(*, rule: AlertRule, version: int, actor: Actor, now: datetime) -
     rule.enabled, rule.deleted_at = False, now
     rule.version += 1
     rule.save(update_fields=["enabled", "deleted_at", "version"])
-    _begin_anew(rule, now)
+    _begin_anew(rule, "The rule was deleted.", now)
     _audit(rule, "alert_rule.deleted", actor, now)
 
 
@@ -102,6 +103,7 @@ def rule_test(*, rule: AlertRule, actor: Actor, now: datetime) -> Alert | None:
         rule.organization_id, channels_of(rule.organization_id, rule), AlertKind.RULE_TEST,
         f"rule_test:{rule.id}:{slot}", rule.severity or Severity.WARNING, f"This is a test of the rule {rule.name}",
         {"rule": rule.name, "reason": rule.spec.sentence, "sent by": actor_name(actor)}, now, rule=rule,
+        seen_by=actor_name(actor),
     )  # fmt: skip
     if alert is not None:
         _audit(rule, "alert_rule.tested", actor, now)
@@ -183,16 +185,11 @@ def _unchanged(rule: AlertRule, version: int) -> AlertRule:
     return found
 
 
-def _begin_anew(rule: AlertRule, now: datetime) -> None:
+def _begin_anew(rule: AlertRule, why: str, now: datetime) -> None:
+    """Whatever it has fired ends, also what was raised at settling."""
     rule.evaluated_at = None
-    standings = RuleStanding.objects.filter(organization_id=rule.organization_id, rule=rule)
-    for alert in Alert.objects.filter(
-        organization_id=rule.organization_id, recovered_at__isnull=True, id__in=standings.values("alert_id")
-    ):
-        alert.recovered_at, alert.snoozed_until = now, None
-        alert.save(update_fields=["recovered_at", "snoozed_until"])
-        alert_noted(alert, AlertEventKind.ENDED, now, note="The rule was changed.")
-    standings.delete()
+    RuleStanding.objects.filter(organization_id=rule.organization_id, rule=rule).delete()
+    alerts_end(open_alerts(rule.organization_id).filter(rule=rule), why=why, now=now)
 
 
 def _audit(rule: AlertRule, action: str, actor: Actor, now: datetime) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
 from alerts.gathering import gathered_in
 from alerts.kinds import AlertKind
@@ -94,9 +94,13 @@ def alert_list(*, organization_id: int, narrowed: AlertFilter, after: Position |
 
 
 def open_alert_count(*, organization_id: int) -> int:
-    """Alerts that fire and that nobody has acknowledged or put off."""
-    firing = Alert.objects.filter(IN_STATE[AlertState.FIRING], organization_id=organization_id)
-    return firing.filter(about__isnull=True).count()
+    """How many alerts fire; the lists that are narrowed to those have as many."""
+    return _firing(organization_id).count()
+
+
+def _firing(organization_id: int) -> QuerySet[Alert]:
+    """What fires, everywhere it is counted: alerts that nobody has acknowledged or put off, and that are not over."""
+    return Alert.objects.filter(IN_STATE[AlertState.FIRING], organization_id=organization_id, about__isnull=True)
 
 
 def events_of(alert: Alert) -> list[AlertEvent]:
@@ -116,10 +120,8 @@ def rule_list(*, organization_id: int) -> list[AlertRule]:
 
 
 def firing_by_rule(*, organization_id: int) -> dict[int, int]:
-    """Rule id → how many of its alerts fire, acknowledged or not."""
-    alerts = Alert.objects.filter(
-        organization_id=organization_id, rule__isnull=False, about__isnull=True, recovered_at__isnull=True
-    ).exclude(kind=AlertKind.RULE_TEST)
+    """Rule id → how many of its alerts fire."""
+    alerts = _firing(organization_id).filter(rule__isnull=False)
     return dict(alerts.values("rule_id").annotate(firing=Count("id")).values_list("rule_id", "firing"))
 
 

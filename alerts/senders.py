@@ -9,6 +9,7 @@ from alerts.channels.pagerduty import pagerduty
 from alerts.channels.slack import slack
 from alerts.channels.teams import teams
 from alerts.channels.webhook import webhook
+from alerts.followups import told_since
 from alerts.mailing import mails_wanted, owners_to_tell
 from alerts.models import Channel, ChannelKind, Delivery
 from alerts.retries import is_too_old
@@ -20,7 +21,7 @@ def sender_of(delivery: Delivery, now: datetime) -> Send:
     if channel is not None and not channel.enabled:
         return refuse("The channel is switched off.")
     # A worker that died with its claim makes no attempt to count; age ends that too.
-    if delivery.attempts > 1 and is_too_old(raised_at=delivery.alert.created_at, now=now):
+    if delivery.attempts > 1 and is_too_old(raised_at=told_since(delivery), now=now):
         return refuse("Given up: the alert is a day old.")
     if channel is None:
         return email([delivery.recipient], delivery.reached)

@@ -16,7 +16,6 @@ from alerts.models import (
     DETAIL_LENGTH,
     OPEN_STATUSES,
     SUBJECT_LENGTH,
-    Action,
     Alert,
     AlertEventKind,
     AlertRule,
@@ -106,8 +105,12 @@ def alert_write(
     rule: AlertRule | None = None,
     subject: str = "",
     about: Alert | None = None,
+    seen_by: str = "",
 ) -> Alert | None:
-    """An alert, or with `about` a notice that follows one, and its deliveries to just these channels."""
+    """An alert, or with `about` a notice that follows one, and its deliveries to just these channels.
+
+    `seen_by`: who made it themselves and so has nothing to acknowledge.
+    """
     alert = Alert(
         id=new_id(),
         organization_id=organization_id,
@@ -120,6 +123,8 @@ def alert_write(
         rule=rule,
         subject=subject[:SUBJECT_LENGTH],
         about=about,
+        acknowledged_at=now if seen_by else None,
+        acknowledged_by=seen_by,
     )
     Alert.objects.bulk_create([alert], ignore_conflicts=True)
     if not Alert.objects.filter(organization_id=organization_id, id=alert.id).exists():
@@ -152,7 +157,7 @@ def alert_acknowledge(*, alert: Alert, actor: User | AccessToken, now: datetime)
             organization_id=alert.organization_id, actor=actor, action="alert.acknowledged", target=alert, now=now,
             alert=alert.title,
         )  # fmt: skip
-        follow_up(alert=alert, action=Action.ACKNOWLEDGE, now=now)
+        follow_up(alert=alert, now=now)
     return bool(taken)
 
 
@@ -300,6 +305,7 @@ def channel_test(*, channel: Channel, actor: Actor, now: datetime) -> Alert | No
         "This is a test from CostHub",
         {"channel": channel.name, "sent by": _name_of(actor)},
         now,
+        seen_by=_name_of(actor),
     )
     if alert is not None:
         _audit(channel, "channel.tested", actor, now)

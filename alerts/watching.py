@@ -4,14 +4,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from alerts.endings import alerts_end
 from alerts.facts import GivenFacts, facts_checked, one_line
 from alerts.kinds import AlertKind
 from alerts.machine import OPEN, Level, Phase, Standing, Step, step
 from alerts.models import SUBJECT_LENGTH, Alert, AlertEventKind, AlertRule, RuleStanding, Severity
+from alerts.recovering import alert_fires_again, alert_recovers, alert_still_fires
 from alerts.services import TITLE_LENGTH, alert_write, bounded
 from alerts.standing import alert_noted, channels_told
 from common.ids import new_id
 from common.periods import PeriodKind
+
+PERIOD_OVER, LATER_NEWS = "Its period is over.", "There is later news."
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +110,11 @@ def _perform(moved: Step, rule: AlertRule, row: RuleStanding, reading: Reading, 
     match moved:
         case Step.RECOVERED:
             if row.alert is not None:
-                _recover(row.alert, rule, reading, now)
+                alert_recovers(row.alert, note=reading.value, now=now)
         case Step.RENEWED:
             if row.alert is not None:
-                _end(row.alert, now)
+                # What still is wrong has an alert of its own.
+                alerts_end([row.alert], why=LATER_NEWS if rule.spec.once else PERIOD_OVER, now=now)
             row.alert = _fire(rule, reading, now)
         case Step.FIRED | Step.FIRED_AGAIN:
             row.alert = _fire(rule, reading, now)
@@ -122,26 +127,10 @@ def _fire(rule: AlertRule, reading: Reading, now: datetime) -> Alert:
         rule.organization_id, channels_told(rule.organization_id, rule, now), rule.kind, key,
         rule.severity or Severity.WARNING, reading.title, reading.facts, now, rule=rule, subject=reading.subject,
     )  # fmt: skip
-    return alert if alert is not None else _open_again(rule, key, reading, now)
-
-
-def _open_again(rule: AlertRule, key: str, reading: Reading, now: datetime) -> Alert:
-    alert = Alert.objects.get(organization_id=rule.organization_id, dedup_key=bounded(key))
-    alert.recovered_at = alert.acknowledged_at = alert.snoozed_until = None
-    alert.acknowledged_by = ""
-    alert.save(update_fields=["recovered_at", "acknowledged_at", "acknowledged_by", "snoozed_until"])
-    alert_noted(alert, AlertEventKind.FIRED_AGAIN, now, note=reading.value)
-    _follow_up(alert, AlertKind.REMINDER, f"Again: {alert.title}", alert.severity, now)
+    if alert is None:
+        alert = Alert.objects.get(organization_id=rule.organization_id, dedup_key=bounded(key))
+        alert_fires_again(alert, note=reading.value, now=now)
     return alert
-
-
-def _recover(alert: Alert, rule: AlertRule, reading: Reading, now: datetime) -> None:
-    quiet = alert.snoozed_until is not None and alert.snoozed_until > now
-    alert.recovered_at, alert.snoozed_until = now, None
-    alert.save(update_fields=["recovered_at", "snoozed_until"])
-    alert_noted(alert, AlertEventKind.RECOVERED, now, note=reading.value)
-    if not quiet:
-        _follow_up(alert, AlertKind.RECOVERY, f"Recovered: {alert.title}", Severity.INFO, now)
 
 
 def periods_end(*, organization_id: int, now: datetime) -> int:
@@ -150,16 +139,8 @@ def periods_end(*, organization_id: int, now: datetime) -> int:
         organization_id=organization_id, kind=AlertKind.BUDGET_THRESHOLD, recovered_at__isnull=True,
         about__isnull=True, facts__period__in=list(PeriodKind), facts__period_end__lte=now.astimezone(UTC).isoformat(),
     )  # fmt: skip
-    for alert in over:
-        _end(alert, now)
+    alerts_end(over, why=PERIOD_OVER, now=now)
     return len(over)
-
-
-def _end(alert: Alert, now: datetime) -> None:
-    """Its period is over; what still is wrong has an alert of its own."""
-    alert.recovered_at, alert.snoozed_until = now, None
-    alert.save(update_fields=["recovered_at", "snoozed_until"])
-    alert_noted(alert, AlertEventKind.ENDED, now, note="Its period is over.")
 
 
 def snoozes_end(*, organization_id: int, now: datetime) -> int:
@@ -172,16 +153,6 @@ def snoozes_end(*, organization_id: int, now: datetime) -> int:
         alert.snoozed_until = None
         alert.save(update_fields=["snoozed_until"])
         if alert.acknowledged_at is None:
-            alert_noted(alert, AlertEventKind.REMINDED, now)
-            _follow_up(alert, AlertKind.REMINDER, f"Still firing: {alert.title}", alert.severity, now)
+            alert_still_fires(alert, now=now)
             told += 1
     return told
-
-
-def _follow_up(alert: Alert, kind: AlertKind, title: str, severity: str, now: datetime) -> None:
-    """A notice to those whom the alert's rule tells."""
-    alert_write(
-        alert.organization_id, channels_told(alert.organization_id, alert.rule, now), kind,
-        f"{kind}:{alert.id}:{now.isoformat()}", severity, title, alert.facts, now,
-        rule=alert.rule, subject=alert.subject, about=alert,
-    )  # fmt: skip

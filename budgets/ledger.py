@@ -1,8 +1,8 @@
 """Settling usage against budgets: one upsert for all budgets and slots of time that a batch touches."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,11 @@ from common.db import server_cursor
 from common.ids import new_id
 from common.periods import Period
 from usage.store import NOTHING, Owner, Spent
+
+ENTRY_COLUMNS = (
+    "budget_id, period_start, period_end, spent, tokens, requests, unpriced_requests, provisional,"
+    " fired, fired_amount, fired_forecast, fired_limit"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +105,7 @@ def _add(organization_id: int, deltas: Mapping[tuple[int, Period], Spent], now: 
             " requests = entry.requests + excluded.requests,"
             " unpriced_requests = entry.unpriced_requests + excluded.unpriced_requests,"
             " settled_at = excluded.settled_at"
-            " RETURNING budget_id, period_start, period_end, spent, tokens, requests, unpriced_requests,"
-            " fired, fired_amount, fired_forecast, fired_limit",
+            f" RETURNING {ENTRY_COLUMNS}",
             {
                 "organization": organization_id,
                 "now": now,
@@ -115,17 +119,35 @@ def _add(organization_id: int, deltas: Mapping[tuple[int, Period], Spent], now: 
                 "unpriced": [deltas[key].unpriced_requests for key in keys],
             },
         )
-        return [_entry(row, deltas) for row in cursor.fetchall()]
+        return entries_of(cursor.fetchall(), {key: _as_used(delta) for key, delta in deltas.items()})
 
 
-def _entry(row: Sequence[Any], deltas: Mapping[tuple[int, Period], Spent]) -> Entry:
-    budget_id, start, end, spent, tokens, requests, unpriced, fired, amount, forecast, limit = row
-    added = deltas[budget_id, Period(start, end)]
+def _as_used(delta: Spent) -> Used:
+    return Used(delta.cost, delta.tokens, delta.requests, delta.unpriced_requests)
+
+
+def entries_of(rows: Iterable[Sequence[Any]], added: Mapping[tuple[int, Period], Used]) -> list[Entry]:
+    """Rows of `ENTRY_COLUMNS`, after this was added to them."""
+    return [_entry(row, added[row[0], Period(row[1], row[2])]) for row in rows]
+
+
+def _entry(row: Sequence[Any], added: Used) -> Entry:
+    budget_id, start, end, spent, tokens, requests, unpriced, provisional, *fired, limit = row
     return Entry(
         budget_id=budget_id,
         slot=Period(start, end),
-        used=Used(int(spent), tokens, requests, unpriced),
-        added=Used(added.cost, added.tokens, added.requests, added.unpriced_requests),
-        fired=Fired(fired, amount, forecast),
+        used=Used(int(spent), tokens, requests, unpriced, provisional),
+        added=added,
+        fired=Fired(*fired),
         fired_limit=limit,
     )
+
+
+def joined(entries: Iterable[Entry]) -> list[Entry]:
+    """Each entry once, as it was found last, with all that was added to it."""
+    found: dict[tuple[int, Period], Entry] = {}
+    for entry in entries:
+        key = entry.budget_id, entry.slot
+        before = found.get(key)
+        found[key] = entry if before is None else replace(entry, added=before.added.plus(entry.added))
+    return list(found.values())

@@ -8,7 +8,8 @@ from django.db import transaction
 
 from budgets.applying import Applying
 from budgets.crossings import crossings
-from budgets.ledger import book
+from budgets.ledger import Entry as LedgerSlot
+from budgets.ledger import book, joined
 from budgets.notices import budget_crossed
 from budgets.reservations.settled import bring_in
 from tenants.models import Organization
@@ -44,13 +45,26 @@ def post_entries(*, organization: Organization, entries: Sequence[Entry], why: W
 
 
 def settle_owners(
-    *, organization: Organization, budgets: Applying, owners: Mapping[Owner, Spent], now: datetime
+    *,
+    organization: Organization,
+    budgets: Applying,
+    owners: Mapping[Owner, Spent],
+    now: datetime,
+    taken_back: Sequence[LedgerSlot] = (),
 ) -> int:
     """Settles what owners spent against the budgets (those whose values were watched) and alerts of every threshold
-    that was crossed; once that has committed, the counters of reservations learn of it."""
+    that was crossed; once that has committed, the counters of reservations learn of it.
+
+    `taken_back`: provisional charges that this transaction has taken back for the same usage, which then crosses only
+    what the charges had not."""
     if budgets:
-        entries = book(organization_id=organization.id, budgets=budgets, owners=owners, now=now)
-        for crossing in crossings(budgets, entries, now):
-            budget_crossed(crossing=crossing, organization=organization, now=now)
+        booked = book(organization_id=organization.id, budgets=budgets, owners=owners, now=now)
+        tell_crossed(organization=organization, budgets=budgets, slots=joined([*taken_back, *booked]), now=now)
     transaction.on_commit(partial(bring_in, organization.id, now), robust=True)
     return sum(spent.cost for spent in owners.values())
+
+
+def tell_crossed(*, organization: Organization, budgets: Applying, slots: Sequence[LedgerSlot], now: datetime) -> None:
+    """Alerts of every threshold that what was just added has crossed; budgets out of force say nothing."""
+    for crossing in crossings(budgets, [slot for slot in slots if slot.budget_id in budgets.by_id], now):
+        budget_crossed(crossing=crossing, organization=organization, now=now)

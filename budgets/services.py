@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
+from alerts.endings import subject_ends
 from budgets.amounts import spoken_exact
 from budgets.applying import counted, first_counted, usage_scope, window_of
 from budgets.crossings import changed_crossings, note_reached
@@ -245,11 +246,15 @@ def budget_archive(
     now: datetime,
     version: int | None = None,
 ) -> None:
-    """Takes a budget out of force; its ledger stays. With a version: only as the caller saw it, else Problem 412."""
+    """Takes a budget out of force. Its ledger stays, and what fires about it ends. With a version: only as the caller
+    saw it, else Problem 412."""
     lock_organization(organization.id)
     if version is not None:
         unchanged(budget, version)
     if Budget.objects.in_force().filter(organization=organization, id=budget.id).update(archived_at=now):
+        subject_ends(
+            organization_id=organization.id, subject=f"budget:{budget.id}", why="The budget was archived.", now=now
+        )
         audit_record(
             organization_id=organization.id, actor=actor, action="budget.archived", target=budget, now=now,
             name=budget.name,

@@ -24,7 +24,16 @@ class Used:
 
     @classmethod
     def of_entry(cls, entry: LedgerEntry) -> "Used":
-        return cls(int(entry.spent), entry.tokens, entry.requests, entry.unpriced_requests)
+        return cls(int(entry.spent), entry.tokens, entry.requests, entry.unpriced_requests, entry.provisional)
+
+    def plus(self, other: "Used") -> "Used":
+        return Used(
+            self.cost + other.cost,
+            self.tokens + other.tokens,
+            self.requests + other.requests,
+            self.unpriced_requests + other.unpriced_requests,
+            self.provisional + other.provisional,
+        )
 
     def of(self, unit: str) -> int:
         """What counts against the limit of a budget in this unit (`budgets.models.Unit`), which must be its own."""

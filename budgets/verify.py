@@ -1,6 +1,7 @@
 """Proof that the ledger says what the events say, and repair where it does not.
 
 Independent of settling: it goes from each budget's slots of time to the events in them, not from events to budgets.
+What is charged for abandoned authorizations is proved by the charges that each of them keeps.
 A budget out of force is left alone, because it stopped counting while events went on.
 """
 
@@ -11,6 +12,7 @@ from django.db import connection
 
 from budgets.applying import counted, usage_scope, window_of
 from budgets.models import Budget, LedgerEntry
+from budgets.reservations.charges import standing_charges
 from common.ids import new_id
 from common.money import to_usd
 from common.periods import Period
@@ -20,16 +22,17 @@ from usage.scopes import posting_sums
 
 
 class Sums(NamedTuple):
-    """Of one budget and slot of time (`budgets.windows`); `spent` in nano-USD."""
+    """Of one budget and slot of time (`budgets.windows`); `spent` in nano-USD, `provisional` in the budget's unit."""
 
     spent: int = 0
     tokens: int = 0
     requests: int = 0
     unpriced_requests: int = 0
+    provisional: int = 0
 
     def __str__(self) -> str:
         counts = f"{self.tokens} tokens, {self.requests} requests, {self.unpriced_requests} unpriced"
-        return f"{to_usd(self.spent)} USD, {counts}"
+        return f"{to_usd(self.spent)} USD, {counts}, {self.provisional} provisional"
 
 
 class Difference(NamedTuple):
@@ -44,25 +47,28 @@ class Difference(NamedTuple):
 
 
 def differences(organization_id: int) -> list[Difference]:
-    """Every period of every budget in force whose ledger entry is not the sum of the events; empty when all are.
+    """Every period of every budget in force whose ledger entry is not the sum of the events and of what is charged
+    provisionally; empty when all are.
 
     Holds the settling lock, so that no batch arrives in between. Call inside the organization's scope.
     """
     lock_organization(organization_id)
     latest = _latest_event(organization_id)
-    provable = first_kept()
+    provable, charged = first_kept(), standing_charges(organization_id)
     found = []
     for budget in Budget.objects.in_force().filter(organization_id=organization_id).order_by("id"):
         kept = _ledger(budget)
         periods = {period.start: period for period in _slots(budget, latest)}
+        provisional = charged.get(budget.id, {})
+        periods |= {period.start: period for period in provisional if period.start not in periods}
         periods |= {start: period for start, (period, _) in kept.items() if start not in periods}
         # What was counted from events that were dropped since stays as it is.
-        periods = {at: period for at, period in periods.items() if counted(budget, period).start >= provable}
-        made = _sums_of_events(budget, list(periods.values()))
+        made = _sums_of_events(budget, [each for each in periods.values() if counted(budget, each).start >= provable])
         for start, period in sorted(periods.items()):
             entry = kept.get(start, (period, Sums()))
-            if entry != (period, made[start]):
-                found.append(Difference(budget, period, entry[1], made[start]))
+            sums = made.get(start, entry[1])._replace(provisional=provisional.get(period, 0))
+            if entry != (period, sums):
+                found.append(Difference(budget, period, entry[1], sums))
     return found
 
 
@@ -96,7 +102,7 @@ def _ledger(budget: Budget) -> dict[datetime, tuple[Period, Sums]]:
     return {
         entry.period_start: (
             Period(entry.period_start, entry.period_end),
-            Sums(int(entry.spent), entry.tokens, entry.requests, entry.unpriced_requests),
+            Sums(int(entry.spent), entry.tokens, entry.requests, entry.unpriced_requests, entry.provisional),
         )
         for entry in entries
     }

@@ -1,8 +1,9 @@
 """The one way CostHub sends HTTP to a URL that a user gave: guarded against server-side request forgery.
 
 A name is resolved once, every address of it must be public, and the connection goes to an address that was checked,
-with the name kept for TLS and Host. Redirects and proxies are not followed, the answer's body is not read, and nothing
-but a class of outcome comes back, so that an answer can never be read through CostHub.
+with the name kept for TLS and Host. Redirects and proxies are not followed, and nothing but a class of outcome comes
+back, so that an answer can never be read through CostHub. Its body is left alone, but where a receiver is known to hide
+an error's status in that of a 200: there the status is looked for, and nothing else.
 
 `settings.OUTBOUND_ALLOWED_ORIGINS` are the operator's exceptions, as exact origins such as http://127.0.0.1:9000.
 """
@@ -29,6 +30,7 @@ from common.problems import Problem
 
 MAX_URL_LENGTH = 2_000
 MAX_READ_BYTES = 65_536
+MAX_HIDDEN_BYTES = 2_000
 TOTAL_S = 10.0
 # With another address left to try, one that does not answer may not use up the time.
 CONNECT_S = 3.0
@@ -184,9 +186,20 @@ def _host_matches(host: str, pattern: str) -> bool:
     return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
 
 
-def post_json(url: str, payload: Any, *, resolver: Resolver = resolve, total_s: float = TOTAL_S) -> Outcome:
-    """POSTs the payload as JSON and says what came of it, after at most `total_s` seconds. Raises nothing for it."""
-    return post_body(url, json.dumps(payload).encode(), {}, resolver=resolver, total_s=total_s)
+def post_json(
+    url: str,
+    payload: Any,
+    *,
+    resolver: Resolver = resolve,
+    total_s: float = TOTAL_S,
+    hidden: re.Pattern[bytes] | None = None,
+) -> Outcome:
+    """POSTs the payload as JSON and says what came of it, after at most `total_s` seconds. Raises nothing for it.
+
+    `hidden`: a pattern whose group `status` is that of an error, in the beginning of a 200's body. Whatever it is, the
+    receiver took the request and may do better later.
+    """
+    return post_body(url, json.dumps(payload).encode(), {}, resolver=resolver, total_s=total_s, hidden=hidden)
 
 
 def post_body(
@@ -196,6 +209,7 @@ def post_body(
     *,
     resolver: Resolver = resolve,
     total_s: float = TOTAL_S,
+    hidden: re.Pattern[bytes] | None = None,
 ) -> Outcome:
     """POSTs a body of JSON as it stands, for a signature over its bytes; `headers` are our own, in visible ASCII."""
     deadline = time.monotonic() + total_s
@@ -210,7 +224,7 @@ def post_body(
     if not target.allowed_by_operator and not all_public(addresses):
         return Outcome(Kind.BLOCKED, "address")
     try:
-        return _exchange(target, addresses, _head(target, len(body), headers) + body, deadline)
+        return _exchange(target, addresses, _head(target, len(body), headers) + body, deadline, hidden)
     except ssl.SSLCertVerificationError:
         return Outcome(Kind.BLOCKED, "tls")
     except TimeoutError:
@@ -219,14 +233,27 @@ def post_body(
         return Outcome(Kind.RETRYABLE, "network")
 
 
-def _exchange(target: Target, addresses: list[str], request: bytes, deadline: float) -> Outcome:
+def _exchange(
+    target: Target, addresses: list[str], request: bytes, deadline: float, hidden: re.Pattern[bytes] | None
+) -> Outcome:
     with _connect(target, addresses, deadline) as connection:
         connection.settimeout(_left(deadline))
         connection.sendall(request)
         # http.client reads the status and the headers through `makefile`, and nothing more of a socket.
         response = http.client.HTTPResponse(cast("socket.socket", _Bounded(connection, deadline)), method="POST")
         response.begin()
+        if response.status == 200 and hidden is not None and (status := _hidden_status(response, hidden)):
+            return Outcome(Kind.RETRYABLE, "429" if status == 429 else f"{status // 100}xx")
         return _outcome(response.status, response.getheader("Retry-After", ""))
+
+
+def _hidden_status(response: http.client.HTTPResponse, hidden: re.Pattern[bytes]) -> int | None:
+    """The status of an error in the body; None also where the body does not come, since the head said 200."""
+    try:
+        found = hidden.search(response.read(MAX_HIDDEN_BYTES))
+    except (OSError, http.client.HTTPException):
+        return None
+    return None if found is None else int(found["status"])
 
 
 def _head(target: Target, length: int, headers: Mapping[str, str]) -> bytes:

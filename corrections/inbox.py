@@ -59,6 +59,13 @@ def unpriced_names(organization_id: int) -> list[UnpricedName]:
         return [UnpricedName(*row) for row in cursor.fetchall()]
 
 
+def unpriced_as_priced(organization_id: int) -> set[tuple[str, str]]:
+    """(provider, model) of all usage that still has no price, by the names under which it was looked for."""
+    with server_cursor() as cursor:
+        cursor.execute(f"SELECT DISTINCT e.provider, e.model FROM {_STILL_UNPRICED}", {"organization": organization_id})
+        return {(provider, model) for provider, model in cursor.fetchall()}
+
+
 def unpriced_models(organization_id: int) -> list[UnpricedModel]:
     """Models with usage that still has no price, whenever it was, most requests first."""
     with server_cursor() as cursor:

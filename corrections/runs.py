@@ -16,6 +16,7 @@ from corrections.models import AT_WORK, RepriceRun, RunState
 from corrections.preview import preview_add, preview_end
 from corrections.rerate import Change, Standing, difference
 from corrections.standing import Position, Scope, standing_after, statuses_of
+from corrections.unpriced_alerts import priced_models_recover, unpriced_models_fire_again
 from pricing.book import Resolution
 from pricing.charge import charge
 from pricing.resolve import book_of
@@ -109,6 +110,7 @@ def _apply(run: RepriceRun, now: datetime) -> None:
         return
     run.state, run.applied_at = RunState.APPLIED, now
     rewind(run)
+    priced_models_recover(run.organization_id, now)
     _audit(run, "reprice_run.applied", now)
 
 
@@ -126,6 +128,7 @@ def _undo(run: RepriceRun, now: datetime) -> None:
         return
     run.state, run.undone_at = RunState.UNDONE, now
     rewind(run)
+    unpriced_models_fire_again(run.organization_id, now)
     _audit(run, "reprice_run.undone", now)
 
 

@@ -15,9 +15,11 @@ from typing import NamedTuple
 
 from django.db import DatabaseError, OperationalError, connection
 
+from alerts.recovering import recovered_fires_again
 from alerts.services import alert_raise
 from budgets.applying import Applying, scopes_in_use
 from budgets.calls import calls_of
+from budgets.ledger import Entry
 from budgets.posting import settle_owners
 from budgets.reservations.lifecycle import authorizations_end
 from common.db import server_cursor
@@ -67,6 +69,8 @@ class Round:
     rows: PackedRows = NO_ROWS
     late: list[Charged] = field(default_factory=list)
     owners: dict[Owner, Spent] = field(default_factory=dict)
+    # Provisional charges that this usage replaces.
+    taken_back: list[Entry] = field(default_factory=list)
 
     @cached_property
     def organization(self) -> Organization:
@@ -144,22 +148,26 @@ def book_late(work: Round) -> None:
 
 def end_authorizations(work: Round) -> None:
     """What was held for these calls is let go in the step that lets their usage count, once this has committed."""
-    authorizations_end(organization_id=work.organization_id, usage=work.charged, now=work.now)
+    work.taken_back = authorizations_end(organization_id=work.organization_id, usage=work.charged, now=work.now)
 
 
 def settle_budgets(work: Round) -> None:
     """Against every budget they count in; what crosses a threshold alerts."""
-    settle_owners(organization=work.organization, budgets=work.budgets, owners=work.owners, now=work.now)
+    settle_owners(
+        organization=work.organization, budgets=work.budgets, owners=work.owners, now=work.now,
+        taken_back=work.taken_back,
+    )  # fmt: skip
 
 
 def tell_of_unpriced(work: Round) -> None:
     """Alerts commit with what caused them; sending them is somebody else's business."""
     unpriced = {(item.provider, item.model, item.unpriced_reason): item for item in work.charged if item.cost is None}
     for (provider, model, reason), item in sorted(unpriced.items(), key=lambda entry: entry[0]):
-        alert_raise(
+        key = f"unpriced:{provider}:{model}:{item.event.time:%Y-%m}"
+        raised = alert_raise(
             organization_id=work.organization.id,
             kind="unpriced_usage",
-            dedup_key=f"unpriced:{provider}:{model}:{item.event.time:%Y-%m}",
+            dedup_key=key,
             severity="warning",
             title=f"No price is known for {provider} / {model}",
             facts={
@@ -170,6 +178,10 @@ def tell_of_unpriced(work: Round) -> None:
             },
             now=work.now,
         )
+        if raised is None:
+            recovered_fires_again(
+                organization_id=work.organization.id, dedup_key=key, note="Usage without a price again.", now=work.now
+            )
 
 
 def note_progress(work: Round) -> None:

@@ -143,6 +143,40 @@ class HookServer(SlackServer):
         return b""
 
 
+class PagerDutyServer(SlackServer):
+    """Keeps incidents as PagerDuty's Events API v2 does: an event that it takes changes the incident of its key.
+
+    `incidents` are (dedup key, status) in the order in which they were opened.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.incidents: list[tuple[str, str]] = []
+        self.answer = Answer(202, b'{"status":"success"}')
+
+    def fault_of(self, payload: dict[str, Any]) -> bytes:
+        known = payload.get("event_action") in {"trigger", "acknowledge", "resolve"}
+        keyed = len(str(payload.get("routing_key"))) == 32 and 0 < len(payload.get("dedup_key", "")) <= 255
+        told = (
+            payload.get("event_action") != "trigger" or {"summary", "source", "severity"} <= payload["payload"].keys()
+        )
+        return b"" if known and keyed and told else b"invalid event"
+
+    def take(self, request: SlackRequest) -> Answer:
+        answer = super().take(request)
+        if answer.status == 202:
+            self._apply(request.payload["event_action"], request.payload["dedup_key"])
+        return answer
+
+    def _apply(self, action: str, key: str) -> None:
+        """A trigger joins the open incident of its key; what follows names no incident that is resolved."""
+        open_ = [place for place, known in enumerate(self.incidents) if known[0] == key and known[1] != "resolved"]
+        if open_ and action != "trigger":
+            self.incidents[open_[0]] = key, f"{action}d"
+        elif not open_ and action == "trigger":
+            self.incidents.append((key, "triggered"))
+
+
 class SmtpServer:
     """Takes mail for everybody but those named in `refuse` (address → answer, e.g. "550 5.1.1 no such user")."""
 

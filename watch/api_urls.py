@@ -1,6 +1,6 @@
 from django.urls import path
 
-from watch.api import RuleMuteView, RulesView, RuleTestView, RuleView
+from watch.api import RuleMuteView, RulePreviewView, RulesView, RuleTestView, RuleView
 from watch.key_api import KeyNetworksView
 
 urlpatterns = [
@@ -9,4 +9,5 @@ urlpatterns = [
     path("alert-rules/<str:identifier>", RuleView.as_view(), name="api-alert-rule"),
     path("alert-rules/<str:identifier>/mute", RuleMuteView.as_view(), name="api-alert-rule-mute"),
     path("alert-rules/<str:identifier>/test", RuleTestView.as_view(), name="api-alert-rule-test"),
+    path("alert-rules/<str:identifier>/preview", RulePreviewView.as_view(), name="api-alert-rule-preview"),
 ]

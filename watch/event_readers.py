@@ -48,7 +48,8 @@ def read_price_changes(place: Place) -> Iterator[Reading]:
         effective_from__lte=place.now,
         model__name__in={model for _, model in models},
     ).select_related("model")
-    for price in changed.order_by("id"):
+    # Of several changes of one price the latest is told.
+    for price in changed.order_by("effective_from", "id"):
         if (price.model.provider_id, price.model.name) in models:
             before = ListPrice.objects.filter(
                 model=price.model, tier=price.tier, effective_from__lt=price.effective_from

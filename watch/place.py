@@ -61,7 +61,11 @@ class Place:
 
     @property
     def day(self) -> str:
-        return f"{self.now.astimezone(self.zone):%Y-%m-%d}"
+        return self.day_of(self.now)
+
+    def day_of(self, moment: datetime) -> str:
+        """The local day, as what one alert stands for."""
+        return f"{moment.astimezone(self.zone):%Y-%m-%d}"
 
     @cached_property
     def values(self) -> dict[str, int]:

@@ -111,3 +111,21 @@ class KeyNetworkSerializer(serializers.Serializer[KeyNetwork]):
 KEY_NETWORK_PAGE = inline_serializer(
     "KeyNetworkPage", {"data": KeyNetworkSerializer(many=True), "next": serializers.CharField(allow_null=True)}
 )
+
+_TOLD = inline_serializer(
+    "AlertRuleTold",
+    {
+        "at": serializers.DateTimeField(help_text="The end of the hour in which it would have fired."),
+        "subject": serializers.CharField(),
+        "found": serializers.CharField(help_text="What it would have found, in words."),
+    },
+    many=True,
+)
+PREVIEW = inline_serializer(
+    "AlertRulePreview",
+    {
+        "days": serializers.IntegerField(),
+        "subjects": serializers.ListField(child=serializers.CharField(), help_text="What was looked at."),
+        "told": _TOLD,
+    },
+)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerts.facts import Fact
@@ -23,6 +24,26 @@ from watch.hours import HOUR, Hours, same_before, weeks_before
 from watch.place import Place, Subject, days_before
 
 USUAL_DAYS = 28
+
+
+@dataclass(frozen=True, slots=True)
+class SpikeWords:
+    """How a ratio and its usual are said: a sentence with `{now}` and `{usual}`, and either of them in words."""
+
+    sentence: str
+    spoken: Callable[[int], str]
+
+    def of(self, found: Spike) -> str:
+        return self.sentence.format(now=self.spoken(found.now), usual=self.spoken(found.usual))
+
+
+def _share(tenths: int) -> str:
+    """A share in tenths of a percent."""
+    return f"{tenths // 10}%"
+
+
+REQUEST_COST = SpikeWords("a request costs {now}, usually {usual}", usd_fine)
+CACHE_HITS = SpikeWords("{now} of input comes from caches, usually {usual}", _share)
 
 
 def read_spend(place: Place) -> Iterator[Reading]:
@@ -51,38 +72,50 @@ def _spend_reading(place: Place, subject: Subject, found: Anomaly) -> Reading:
             "usual": to_usd(found.usual),
             "times": f"{times}×" if times else None,
         },
-        value=f"{usd(found.spent)} in {length} hours, usually {usd(found.usual)}",
+        value=spend_words(found),
     )
+
+
+def spend_words(found: Anomaly) -> str:
+    return f"{usd(found.spent)} in {found.length // HOUR} hours, usually {usd(found.usual)}"
 
 
 def read_cost_per_request(place: Place) -> Iterator[Reading]:
     for subject in place.subjects:
-        cost, requests = place.hours(subject, lambda used: used.cost), place.hours(subject, lambda used: used.requests)
-        now, before = _days(place, cost, requests)
+        now, before = days_at(place.hour, *request_figures(place, subject))
         found = cost_per_request(now, before, **place.values)
         if found is not None:
-            yield _spike_reading(place, subject, found, "a request costs {now}, usually {usual}", usd_fine)
+            yield _spike_reading(place, subject, found, REQUEST_COST)
 
 
 def read_cache_hits(place: Place) -> Iterator[Reading]:
     for subject in place.subjects:
-        cached = place.hours(subject, lambda used: used.cache_read_input_tokens)
-        tokens = place.hours(subject, lambda used: used.input_tokens)
-        now, before = _days(place, cached, tokens)
+        now, before = days_at(place.hour, *cache_figures(place, subject))
         found = cache_hit_drop(now, before, **place.values)
         if found is not None:
-            yield _spike_reading(place, subject, found, "{now} of input comes from caches, usually {usual}", _share)
+            yield _spike_reading(place, subject, found, CACHE_HITS)
 
 
-def _days(place: Place, part: Hours, whole: Hours) -> tuple[tuple[int, int], list[tuple[int, int]]]:
-    """Both figures of the last 24 hours, and of the days before."""
-    now = part.before(place.hour, DAY) or 0, whole.before(place.hour, DAY) or 0
-    before = zip(*(days_before(each, place.hour, USUAL_DAYS) for each in (part, whole)), strict=True)
+def request_figures(place: Place, subject: Subject) -> tuple[Hours, Hours]:
+    """Cost, and requests."""
+    return place.hours(subject, lambda used: used.cost), place.hours(subject, lambda used: used.requests)
+
+
+def cache_figures(place: Place, subject: Subject) -> tuple[Hours, Hours]:
+    """Input tokens read from caches, and all of them."""
+    cached = place.hours(subject, lambda used: used.cache_read_input_tokens)
+    return cached, place.hours(subject, lambda used: used.input_tokens)
+
+
+def days_at(end: datetime, part: Hours, whole: Hours) -> tuple[tuple[int, int], list[tuple[int, int]]]:
+    """Both figures of the 24 hours that end then, and of the days before."""
+    now = part.before(end, DAY) or 0, whole.before(end, DAY) or 0
+    before = zip(*(days_before(each, end, USUAL_DAYS) for each in (part, whole)), strict=True)
     return now, [(each, all_) for each, all_ in before]
 
 
-def _spike_reading(place: Place, subject: Subject, found: Spike, words: str, spoken: Callable[[int], str]) -> Reading:
-    said = words.format(now=spoken(found.now), usual=spoken(found.usual))
+def _spike_reading(place: Place, subject: Subject, found: Spike, words: SpikeWords) -> Reading:
+    said, spoken = words.of(found), words.spoken
     facts = _about(place, subject, place.hour - DAY)
     return Reading(
         subject.key,
@@ -111,8 +144,12 @@ def read_errors(place: Place) -> Iterator[Reading]:
             title=f"{subject.label}: {usd(lost)} went to calls that failed today, {share} of all",
             facts=_about(place, subject, place.today.start)
             | {"spent": to_usd(spent) or "", "lost_to_errors": usd(lost), "share": share},
-            value=f"{usd(lost)} of {usd(spent)}",
+            value=error_words(lost, spent),
         )
+
+
+def error_words(lost: int, spent: int) -> str:
+    return f"{usd(lost)} of {usd(spent)} went to calls that failed"
 
 
 def read_silent_keys(place: Place) -> Iterator[Reading]:
@@ -138,6 +175,10 @@ def read_silent_keys(place: Place) -> Iterator[Reading]:
         )
 
 
+def silence_words(length: timedelta) -> str:
+    return f"No request in {length // HOUR} hours, where it usually is busy"
+
+
 def _last(place: Place, subject: Subject) -> datetime:
     """The hour in which the subject was used last."""
     hours = (start for value in subject.values for start, used in place.hourly.get(value, {}).items() if used.requests)
@@ -158,8 +199,3 @@ def _about(place: Place, subject: Subject, start: datetime) -> dict[str, Fact | 
 def _times(now: int, usual: int) -> str:
     """ "2.4"; empty where there is nothing to compare with."""
     return f"{now * 10 // usual / 10:.1f}" if usual > 0 else ""
-
-
-def _share(tenths: int) -> str:
-    """A share in tenths of a percent."""
-    return f"{tenths // 10}%"

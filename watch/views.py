@@ -22,7 +22,7 @@ from common.problems import Problem
 from tenants.access import Access, organization_page
 from tenants.roles import Permission
 from watch.forms import AS_IT_COMES, MUTES, RuleForm
-from watch.preview import DAYS, PREVIEWED, told_lately
+from watch.preview import DAYS, PREVIEWED, WHY_NOT, told_lately
 from watch.scopes import Names
 
 form_page = require_http_methods(["GET", "HEAD", "POST"])
@@ -79,6 +79,7 @@ def rule(request: HttpRequest, access: Access, rule_id: int) -> HttpResponse:
         "alerts": [(each, SEVERITY_TONES[Severity(each.severity)], STATE_TONES[each.state]) for each in alerts],
         "mutes": MUTES,
         "previewed": found.kind in PREVIEWED,
+        "why_not": _why_not(found.kind),
         "may_edit": access.may(Permission.EDIT_CHANNELS),
     }
     return render(request, "watch/rule.html", context)
@@ -109,7 +110,7 @@ def create(request: HttpRequest, access: Access) -> HttpResponse:
         else:
             messages.success(request, f"{made.name} is read from the next minute on. Send a test to see who is told.")
             return _to(access, made)
-    context = {"kind": RuleKind(kind), "sentence": KINDS[RuleKind(kind)].sentence}
+    context = {"kind": RuleKind(kind), "sentence": KINDS[RuleKind(kind)].sentence, "why_not": _why_not(kind)}
     return _form(request, form, context, 422 if form.errors else 200)
 
 
@@ -119,7 +120,12 @@ def edit(request: HttpRequest, access: Access, rule_id: int) -> HttpResponse:
     """The version of the form must be that of the rule: 412 shows what somebody else made of it meanwhile."""
     found = _rule(access, rule_id)
     form = RuleForm.of(found, request.POST if request.method == "POST" else None)
-    context = {"rule": found, "kind": RuleKind(found.kind), "sentence": found.spec.sentence}
+    context = {
+        "rule": found,
+        "kind": RuleKind(found.kind),
+        "sentence": found.spec.sentence,
+        "why_not": _why_not(found.kind),
+    }
     if form.is_valid():
         version = form.cleaned_data["version"] or 0
         try:
@@ -204,6 +210,11 @@ def _to(access: Access, found: AlertRule) -> HttpResponse:
 
 def _form(request: HttpRequest, form: RuleForm, context: dict[str, Any], status: int) -> HttpResponse:
     return render(request, "watch/rule_form.html", {"nav": "alerts", "form": form, **context}, status=status)
+
+
+def _why_not(kind: str) -> str:
+    """Why a rule of this kind cannot be tried on the past; empty where it can."""
+    return WHY_NOT.get(RuleKind(kind), "")
 
 
 def _first_severity(kind: str) -> str:

@@ -2,10 +2,11 @@
 an Adaptive Card 1.4.
 
 Names come from users and may hold anything. They are written in text runs, which know no Markdown, so that a name can
-make no link and no mention; the only links are ours, on buttons. Answers are not read: an old incoming webhook that
-is throttled says so in the body of a 200, which looks like success from here. Workflows answer 202.
+make no link and no mention; the only links are ours, on buttons. Workflows answer 202. An old incoming webhook that is
+throttled answers 200 all the same, and says so in its body.
 """
 
+import re
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,8 @@ from common.outbound import post_json
 HOSTS = ("*.webhook.office.com", "*.logic.azure.com", "*.environment.api.powerplatform.com")
 # A message of Teams may have 28 KB. A letter takes up to 12 bytes of JSON.
 TITLE_LIMIT, LABEL_LIMIT, VALUE_LIMIT, LINES_LIMIT, SUMMARY_LIMIT = 150, 40, 120, 10, 100
+# "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 429 with ContextId …"
+_NOT_DELIVERED = re.compile(rb"Microsoft Teams endpoint returned HTTP error (?P<status>[45][0-9]{2})\b")
 _COLOURS = {"info": "accent", "warning": "warning", "critical": "attention"}
 
 TEAMS = Receiver("Teams", "Teams no longer knows this webhook")
@@ -26,7 +29,7 @@ def teams(url: str) -> Send:
 
 
 def send(url: str, message: Message) -> Result:
-    return TEAMS.result_of(post_json(url, payload(message)))
+    return TEAMS.result_of(post_json(url, payload(message), hidden=_NOT_DELIVERED))
 
 
 def payload(message: Message) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from alerts.endings import alerts_end, open_alerts
 from alerts.facts import Fact
 from alerts.kinds import AlertKind
-from alerts.models import Alert
 from alerts.services import Person, alert_acknowledge, alert_raise
 from budgets.amounts import spoken_exact, to_text
 from budgets.approvals.link import Invited, decision_path
@@ -46,7 +46,7 @@ def increase_decided(
 ) -> None:
     """Tells the channels, and by email the member who asked (None: no member did, or they are gone, or decided)."""
     words = {RequestState.APPROVED: "approved", RequestState.DENIED: "denied"}[RequestState(request.state)]
-    _take_down(request, actor, now)
+    _take_down(request, actor, "It was decided.", now)
     alert_raise(
         organization_id=organization.id,
         kind=AlertKind.INCREASE_DECIDED,
@@ -62,17 +62,16 @@ def increase_decided(
 
 def increase_withdrawn(*, request: IncreaseRequest, actor: User | AccessToken | None, now: datetime) -> None:
     """Nobody needs to look at it any more. None: a virtual key withdrew it, which acknowledges nothing."""
-    if actor is not None:
-        _take_down(request, actor, now)
+    _take_down(request, actor, "It was withdrawn.", now)
 
 
-def _take_down(request: IncreaseRequest, actor: User | AccessToken, now: datetime) -> None:
-    """The alert that asked for a decision is no longer open."""
-    found = Alert.objects.filter(
-        organization_id=request.organization_id, dedup_key=_key(request, "requested"), acknowledged_at__isnull=True
-    )
-    for alert in found:
-        alert_acknowledge(alert=alert, actor=actor, now=now)
+def _take_down(request: IncreaseRequest, actor: User | AccessToken | None, why: str, now: datetime) -> None:
+    """The alert that asked for a decision is over."""
+    asked = open_alerts(request.organization_id).filter(dedup_key=_key(request, "requested"))
+    for alert in asked:
+        if actor is not None:
+            alert_acknowledge(alert=alert, actor=actor, now=now)
+    alerts_end(asked, why=why, now=now)
 
 
 def _key(request: IncreaseRequest, what: str) -> str:

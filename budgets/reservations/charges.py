@@ -5,18 +5,24 @@ whichever is first, the usage counts once in the end.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from budgets.applying import window_of
+from budgets.applying import Applying, window_of
+from budgets.ledger import ENTRY_COLUMNS, Entry, entries_of
 from budgets.models import Budget
+from budgets.posting import tell_crossed
 from budgets.reservations.engine import Ended, Lapsed
 from budgets.reservations.models import Authorization, State
 from budgets.reservations.reference import Reference
+from budgets.standing import Used
 from common.db import server_cursor
 from common.ids import new_id
+from common.periods import Period
+from tenants.models import Organization
 from usage.locks import lock_organization
 
 
@@ -57,8 +63,9 @@ class _Charge:
         return cls(int(document["budget"]), start, end, int(document["amount"]))
 
 
-def commit(organization_id: int, usages: Sequence[Usage], now: datetime) -> None:
-    """Notes that the usage of these authorizations came in, and takes back what was charged for them provisionally.
+def commit(organization_id: int, usages: Sequence[Usage], now: datetime) -> list[Entry]:
+    """Notes that the usage of these authorizations came in, and takes back what was charged for them provisionally: the
+    slots of the ledger that this changed.
 
     Call in the transaction that settles the usage.
     """
@@ -71,7 +78,7 @@ def commit(organization_id: int, usages: Sequence[Usage], now: datetime) -> None
         if by_number[row.id].virtual_key_id == row.virtual_key_id
         for charge in row.charges
     ]
-    _book(organization_id, undone, -1, now)
+    taken_back = _book(organization_id, undone, -1, now)
     for row in known.values():
         usage = by_number[row.id]
         if usage.virtual_key_id != row.virtual_key_id:
@@ -92,6 +99,7 @@ def commit(organization_id: int, usages: Sequence[Usage], now: datetime) -> None
         for number, usage in by_number.items()
         if number not in known
     )  # fmt: skip
+    return taken_back
 
 
 def note_overruns(organization_id: int, usages: Sequence[Usage], ended: Sequence[Ended]) -> int:
@@ -108,7 +116,8 @@ def note_overruns(organization_id: int, usages: Sequence[Usage], ended: Sequence
 
 
 def abandon(organization_id: int, lapsed: Sequence[Lapsed], now: datetime) -> int:
-    """Charges abandoned authorizations provisionally, each once however often it is asked; how many were new.
+    """Charges abandoned authorizations provisionally, each once however often it is asked, and alerts of the thresholds
+    that this crosses; how many were new.
 
     One whose usage has been settled is left as it is. Call inside the organization's scope.
     """
@@ -119,7 +128,12 @@ def abandon(organization_id: int, lapsed: Sequence[Lapsed], now: datetime) -> in
     )
     fresh = [hold for hold in lapsed if hold.reference.number not in known]
     charged = _slots(organization_id, fresh)
-    _book(organization_id, [charge for charges in charged for charge in charges], 1, now)
+    booked = _book(organization_id, [charge for charges in charged for charge in charges], 1, now)
+    if booked:
+        tell_crossed(
+            organization=Organization.objects.get(id=organization_id),
+            budgets=Applying.of_organization(organization_id), slots=booked, now=now,
+        )  # fmt: skip
     Authorization.objects.bulk_create(
         Authorization(
             id=hold.reference.number, organization_id=organization_id, reference=str(hold.reference),
@@ -130,6 +144,16 @@ def abandon(organization_id: int, lapsed: Sequence[Lapsed], now: datetime) -> in
         for hold, charges in zip(fresh, charged, strict=True)
     )  # fmt: skip
     return len(fresh)
+
+
+def standing_charges(organization_id: int) -> dict[int, dict[Period, int]]:
+    """Budget id → slot of its ledger → what is charged there for authorizations whose usage has not come in."""
+    found: dict[int, dict[Period, int]] = defaultdict(lambda: defaultdict(int))
+    waiting = Authorization.objects.filter(organization_id=organization_id, state=State.PROVISIONAL)
+    for documents in waiting.values_list("charges", flat=True).iterator():
+        for charge in map(_Charge.of_json, documents):
+            found[charge.budget_id][Period(charge.start, charge.end)] += charge.amount
+    return found
 
 
 def _added_up(usages: Sequence[Usage]) -> dict[int, Usage]:
@@ -170,13 +194,13 @@ def _made_at(hold: Lapsed) -> datetime:
     return datetime.fromtimestamp(int(_record(hold)["at"]), UTC)
 
 
-def _book(organization_id: int, charges: Sequence[_Charge], sign: int, now: datetime) -> None:
+def _book(organization_id: int, charges: Sequence[_Charge], sign: int, now: datetime) -> list[Entry]:
     sums: dict[tuple[int, datetime, datetime], int] = {}
     for charge in charges:
         key = (charge.budget_id, charge.start, charge.end)
         sums[key] = sums.get(key, 0) + sign * charge.amount
     if not sums:
-        return
+        return []
     keys = sorted(sums)
     with server_cursor() as cursor:
         cursor.execute(
@@ -187,7 +211,7 @@ def _book(organization_id: int, charges: Sequence[_Charge], sign: int, now: date
             " %(starts)s::timestamptz[], %(ends)s::timestamptz[], %(amounts)s::bigint[])"
             " AS charge (id, budget_id, period_start, period_end, amount)"
             " ON CONFLICT (organization_id, budget_id, period_start) DO UPDATE SET"
-            " provisional = entry.provisional + excluded.provisional",
+            f" provisional = entry.provisional + excluded.provisional RETURNING {ENTRY_COLUMNS}",
             {
                 "organization": organization_id,
                 "now": now,
@@ -198,3 +222,7 @@ def _book(organization_id: int, charges: Sequence[_Charge], sign: int, now: date
                 "amounts": [sums[key] for key in keys],
             },
         )
+        added = {
+            (budget, Period(start, end)): Used(provisional=sums[budget, start, end]) for budget, start, end in keys
+        }
+        return entries_of(cursor.fetchall(), added)

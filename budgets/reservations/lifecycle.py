@@ -11,6 +11,7 @@ from functools import partial
 
 from django.db import transaction
 
+from budgets.ledger import Entry
 from budgets.reservations import charges
 from budgets.reservations.authorize import LEASE_MS, ended
 from budgets.reservations.call import Granted, Terms, instant
@@ -27,9 +28,10 @@ from usage.records import Charged
 log = logging.getLogger(__name__)
 
 
-def authorizations_end(*, organization_id: int, usage: Iterable[Charged], now: datetime) -> None:
+def authorizations_end(*, organization_id: int, usage: Iterable[Charged], now: datetime) -> list[Entry]:
     """In the transaction that settles this usage: the authorizations it names are over. Once that has committed, their
-    holds end in the same step that lets the usage count."""
+    holds end in the same step that lets the usage count. The slots of the ledger whose provisional charges this takes
+    back."""
     named = [
         Usage(
             reference, item.virtual_key_id, item.cost,
@@ -38,9 +40,9 @@ def authorizations_end(*, organization_id: int, usage: Iterable[Charged], now: d
         for item in usage
         if item.event.authorization and (reference := Reference.parse(item.event.authorization))
     ]  # fmt: skip
-    if named:
-        charges.commit(organization_id, named, now)
+    taken_back = charges.commit(organization_id, named, now) if named else []
     transaction.on_commit(partial(_after, organization_id, named, now), robust=True)
+    return taken_back
 
 
 def _after(organization_id: int, named: Sequence[Usage], now: datetime) -> None:

@@ -17,6 +17,7 @@ from django.db import transaction
 from alerts.models import Alert, Channel
 from alerts.rules import default_rules_create
 from alerts.services import alert_acknowledge, channel_create
+from alerts.watching import periods_end
 from budgets.services import budget_create
 from budgets.terms import Measure
 from common.money import usd_to_nano
@@ -205,6 +206,7 @@ def _filled(demo: Demo, until: datetime) -> Demo:
             muted = []
         _settle(organization, [use for use in waiting[:due] if use[0] in keys], keys, moment)
         del waiting[:due]
+        periods_end(organization_id=organization.id, now=moment)
     _acknowledge_the_old(demo, until)
     audit_record(
         organization_id=organization.id, actor=None, action=FILLED, target=organization, now=until,

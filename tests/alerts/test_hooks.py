@@ -10,10 +10,11 @@ from pytest_django import Settings
 
 from alerts.channels import webhook
 from alerts.deliver import deliver_due
-from alerts.followups import follow_up
+from alerts.endings import alerts_end
 from alerts.kinds import AlertKind
-from alerts.models import Action, Attempt, Channel, ChannelKind, Severity
-from alerts.services import alert_acknowledge, alert_write, channel_create, channel_secret_rotate
+from alerts.models import Attempt, Channel, ChannelKind, Severity
+from alerts.selectors import open_alert_count
+from alerts.services import alert_acknowledge, alert_write, channel_create, channel_secret_rotate, channel_test
 from tenants.access import organization_scope
 from tests.alerts.conftest import deliveries, fired, statuses
 from tests.factories import Tenant
@@ -83,6 +84,54 @@ def test_delivered_retried_and_kept_waiting(hooks: Hooks, kind: str) -> None:
     assert statuses(hooks.tenant) == ["sent"]
     assert [outcome for outcome, _ in hooks.attempts()] == ["retry", "retry", "delivered"]
     assert "secret words" not in str(hooks.attempts())
+
+
+def throttled(status: int = 429) -> Answer:
+    said = "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error"
+    return Answer(200, f"{said} {status} with ContextId tcid=1,server=AMS,cv=a.0..".encode())
+
+
+def test_an_old_teams_webhook_that_hides_its_throttling_is_tried_again(hooks: Hooks) -> None:
+    hooks.channel(ChannelKind.TEAMS)
+    fired(hooks.tenant, hooks.now)
+    hooks.server.answers.extend([throttled(), throttled(503), throttled(413), Answer(200, b"1")])
+    waits = [timedelta(seconds=seconds) for seconds in (0, 5, 12, 30, 48, 150, 192)]
+    assert [hooks.run(after) for after in waits] == [1, 0, 1, 0, 1, 0, 1]
+    assert statuses(hooks.tenant) == ["sent"]
+    assert [detail for _, detail in hooks.attempts()] == [
+        "Teams asked to wait (429).", "Teams answered with an error (5xx).", "Teams was not ready (4xx).",
+        "Teams accepted the message.",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [
+        # Others hide nothing, and a body that breaks off was headed by a 200.
+        (ChannelKind.WEBHOOK, throttled()),
+        (ChannelKind.TEAMS, Answer(202, throttled().body)),
+        (ChannelKind.TEAMS, Answer(200, b"the words HTTP error 429 alone")),
+        (ChannelKind.TEAMS, Answer(200, b"1", {"Content-Length": "9"})),
+    ],
+)
+def test_what_was_delivered_is_not_sent_twice(hooks: Hooks, kind: str, answer: Answer) -> None:
+    hooks.channel(kind)
+    fired(hooks.tenant, hooks.now)
+    hooks.server.answers.append(answer)
+    assert hooks.run() == 1
+    assert statuses(hooks.tenant) == ["sent"]
+
+
+@EVERY_KIND
+def test_a_test_goes_out_and_is_nobody_s_to_acknowledge(hooks: Hooks, kind: str) -> None:
+    channel = hooks.channel(kind)
+    with organization_scope(hooks.tenant.id):
+        test = channel_test(channel=channel, actor=hooks.tenant.owner, now=hooks.now)
+        assert test is not None
+        assert test.state == "acknowledged"
+        assert open_alert_count(organization_id=hooks.tenant.id) == 0
+    assert (hooks.run(), statuses(hooks.tenant)) == (1, ["sent"])
+    assert "This is a test from CostHub" in hooks.server.requests[0].body.decode()
 
 
 @EVERY_KIND
@@ -172,7 +221,7 @@ def test_pagerduty_hears_of_the_whole_incident_in_order(hooks: Hooks) -> None:
     hooks.run()
     with organization_scope(hooks.tenant.id):
         assert alert_acknowledge(alert=alert, actor=hooks.tenant.owner, now=hooks.now)
-        assert follow_up(alert=alert, action=Action.RESOLVE, now=hooks.now) == 1
+        alerts_end([alert], why="Its period is over.", now=hooks.now)
     # What follows waits until the incident is known there.
     assert hooks.run(timedelta(seconds=1)) == 0
     assert hooks.run(timedelta(seconds=12)) == 1

@@ -5,6 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.test import Client
 
+from alerts.endings import alerts_end, open_alerts
+from alerts.models import Alert, AlertRule
+from alerts.rules import default_rules_create
 from corrections.late_prices import reprice_late
 from corrections.models import PriceWatch, RepriceRun, RunState
 from corrections.tasks import organizations_at_work
@@ -16,7 +19,7 @@ from tenants.access import organization_scope
 from tenants.models import AuditEntry
 from tenants.roles import Role
 from tests.analytics.support import at, settle, signed_in, text
-from tests.corrections.support import assert_sums_agree, spent, work
+from tests.corrections.support import applied, assert_sums_agree, spent, undo, work
 from tests.corrections.test_runs import CUSTOM
 from tests.factories import Tenant, make_member
 from tests.pricing.drafts import add_rule
@@ -142,3 +145,36 @@ def test_the_page_offers_to_book_a_price_that_is_known_by_now(usage: Tenant, own
     assert "A price is known now" in text(owner.get("/o/acme/unpriced"))
     owner.post(PATH, {"known": "1"})
     assert spent(usage, now).unpriced_requests == 1
+
+
+def alert_of(tenant: Tenant, model: str) -> Alert:
+    with organization_scope(tenant.id):
+        return Alert.objects.get(kind="unpriced_usage", facts__model=model)
+
+
+def test_the_alert_recovers_when_all_of_it_has_a_price_and_fires_again(usage: Tenant, now: datetime) -> None:
+    add_rule(usage, now, **CUSTOM | {"model": NAME}, effective_from=now - timedelta(hours=1, minutes=30))
+    run = applied(usage, now)
+    assert run.events_booked == 1
+    assert alert_of(usage, NAME).state == "firing", "one of its two events has no price yet"
+    add_rule(usage, now, **CUSTOM | {"model": NAME}, effective_from=now - timedelta(days=2))
+    run = applied(usage, now)
+    assert (alert_of(usage, NAME).state, alert_of(usage, "house-model").state) == ("recovered", "firing")
+    undo(usage, run, now)
+    work(usage, now)
+    assert alert_of(usage, NAME).state == "firing"
+    applied(usage, now + timedelta(minutes=1))
+    settle(usage, [at(now - timedelta(days=3), model=NAME)])
+    assert alert_of(usage, NAME).state == "firing", "usage from before the price opens it again"
+    with organization_scope(usage.id):
+        notices = Alert.objects.filter(about__isnull=False).order_by("id")
+        assert [notice.kind for notice in notices] == ["recovery", "reminder", "recovery", "reminder"]
+
+
+def test_a_rule_that_is_off_is_not_woken_by_usage_without_a_price(usage: Tenant, now: datetime) -> None:
+    with organization_scope(usage.id):
+        default_rules_create(organization=usage.organization, now=now)
+        alerts_end(open_alerts(usage.id), why="The rule was changed.", now=now)
+        AlertRule.objects.filter(kind="unpriced_usage").update(enabled=False)
+    settle(usage, [at(now, model=NAME)])
+    assert alert_of(usage, NAME).state == "recovered"

@@ -17,6 +17,8 @@ from django.db import transaction
 from pytest_django import DjangoDbBlocker
 
 from alerts.models import Alert, Channel, Delivery
+from alerts.selectors import AlertFilter, alert_list, firing_by_rule, open_alert_count
+from alerts.watching import periods_end
 from budgets import verify as ledger
 from budgets.models import Budget, LedgerEntry
 from budgets.selectors import states_of
@@ -171,6 +173,17 @@ def test_a_team_is_over_its_budget_and_alerts_tell_the_history(inside: Demo) -> 
     assert len(dates) > 20
     assert dates[-1] - dates[0] > timedelta(days=60)
     assert {alert.kind for alert in Alert.objects.all()} == {"budget_threshold", "unpriced_usage"}
+
+
+def test_what_fires_is_counted_alike_everywhere_and_is_of_this_period(inside: Demo) -> None:
+    organization_id, now = inside.organization.id, inside.filled_until
+    asked = AlertFilter(state="firing")
+    listed = alert_list(organization_id=organization_id, narrowed=asked, after=None, limit=100)
+    assert len(listed) == open_alert_count(organization_id=organization_id)
+    assert len(listed) == sum(firing_by_rule(organization_id=organization_id).values()) > 0
+    ends = [alert.facts["period_end"] for alert in listed if "period_end" in alert.facts]
+    assert all(datetime.fromisoformat(end) > now for end in ends)
+    assert periods_end(organization_id=organization_id, now=now) == 0
 
 
 def test_old_alerts_are_told_to_nobody(inside: Demo) -> None:

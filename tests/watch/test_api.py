@@ -9,8 +9,10 @@ from alerts.models import Alert, AlertRule, Delivery
 from alerts.rule_kinds import RuleKind
 from tenants.access import organization_scope
 from tests.alerts.conftest import fired, make_email_channel
-from tests.budgets.support import Caller, make_budget
+from tests.budgets.support import Caller, make_budget, use
 from tests.factories import Tenant, make_team, make_token, utc_now
+from tests.watch.test_evaluate import make_rule, spent
+from watch.preview import WHY_NOT
 
 ANOMALY = {"kind": "spend_anomaly", "name": "Unusual spend"}
 
@@ -120,7 +122,7 @@ def test_what_belongs_to_another_organization_does_not_exist(tenant: Tenant, str
     before = stored(stranger)
     for method, tail, body in (
         ("GET", "", None), ("PATCH", "", {"name": "mine"}), ("DELETE", "", None), ("POST", "/test", None),
-        ("POST", "/mute", {"until": None}),
+        ("POST", "/mute", {"until": None}), ("GET", "/preview", None),
     ):  # fmt: skip
         assert call(method, f"alert-rules/{rule['id']}{tail}", body, If_Match="*").problem == (404, "not-found")
     assert (stored(stranger), stored(tenant)) == (before, [])
@@ -152,7 +154,9 @@ def test_scopes_of_tokens(tenant: Tenant, call: Caller) -> None:
     for method, tail, body in (("PATCH", "", {"name": "x"}), ("DELETE", "", None), ("POST", "/test", None)):
         assert reader(method, path + tail, body, If_Match="*").problem == (403, "insufficient-scope")
     assert reader("POST", "alert-rules", ANOMALY | {"name": "y"}).problem == (403, "insufficient-scope")
+    assert reader("GET", f"{path}/preview").status == 200
     assert Caller(other)("GET", path).problem == (403, "insufficient-scope")
+    assert Caller(other)("GET", f"{path}/preview").problem == (403, "insufficient-scope")
     assert Caller(tenant.bearer)("GET", path).problem == (403, "insufficient-scope")
     assert Caller({})("GET", path).problem == (401, "unauthenticated")
     assert stored(tenant) == before
@@ -196,3 +200,27 @@ def test_snoozing(tenant: Tenant, stranger: Tenant, call: Caller) -> None:
     assert [each["id"] for each in call("GET", "alerts?state=snoozed").body["data"]] == [str(alert.id)]
     assert call("POST", f"alerts/{alert.id}/acknowledge").body["state"] == "acknowledged"
     assert call("POST", f"alerts/{alert.id}/snooze", {"until": until}).problem == (409, "conflict")
+
+
+def test_every_kind_has_a_test_and_a_preview_or_says_why_not(tenant: Tenant, call: Caller) -> None:
+    make_email_channel(tenant)
+    for kind in RuleKind:
+        rule = call("POST", "alert-rules", {"kind": kind, "name": kind.label}).body
+        sent = call("POST", f"alert-rules/{rule['id']}/test")
+        assert (sent.status, len(sent.body["deliveries"]), sent.body["state"]) == (202, 1, "acknowledged"), kind
+        tried = call("GET", f"alert-rules/{rule['id']}/preview")
+        if kind in WHY_NOT:
+            assert (tried.problem, tried.body["detail"]) == ((409, "conflict"), WHY_NOT[kind])
+        else:
+            assert (tried.status, tried.body["days"], tried.body["told"]) == (200, 30, [])
+        assert call("GET", f"alert-rules/{rule['id']}/preview?days=7").problem == (422, "validation-error")
+
+
+def test_a_preview_says_when_what_and_at_whom(tenant: Tenant, prices: None, call: Caller) -> None:
+    rule = make_rule(tenant, RuleKind.ERROR_SPEND)
+    now = utc_now()
+    use(tenant, spent(now - timedelta(days=2), 10, status="error"), now=now)
+    tried = call("GET", f"alert-rules/{rule.id}/preview").body
+    assert tried["subjects"] == ["Acme"]
+    ((found, said),) = [(each["subject"], each["found"]) for each in tried["told"]]
+    assert (found, said) == ("Acme", "$10.00 of $10.00 went to calls that failed")

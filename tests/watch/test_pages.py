@@ -13,7 +13,7 @@ from tenants.access import organization_scope
 from tenants.roles import Role
 from tests.alerts.conftest import fired, make_email_channel
 from tests.alerts.test_pages import signed_in, text
-from tests.budgets.support import USD, make_budget, use
+from tests.budgets.support import make_budget, use
 from tests.factories import Tenant, make_member, utc_now
 from tests.watch.test_evaluate import spent
 
@@ -174,7 +174,9 @@ def test_trying_a_rule_on_the_last_days(tenant: Tenant, owner: Client, prices: N
     use(tenant, *usual, spent(now - timedelta(days=1, hours=4), 60), now=now)
     response = owner.get(f"{RULES}/{rule.id}/preview")
     assert "would have fired 1 time in 30 days" in text(response)
-    assert [(each.subject, each.spent // USD) for each in response.context["told"]] == [("Acme", 70)]
+    assert [(each.subject, each.said) for each in response.context["told"]] == [
+        ("Acme", "$70.00 in 6 hours, usually $10.00")
+    ]
     assert owner.get(f"{RULES}/{one(tenant, RuleKind.RUN_OUT).id}/preview").status_code == 404
 
 
