@@ -15,7 +15,7 @@ from bench.limits import Rate
 from bench.report import rate_line
 from budgets.reservations.engine import Claim, Ending, Engine, Held, Refused, Settled, prefix_of
 from budgets.reservations.reference import Reference
-from budgets.reservations.script import Script, amount_of, packed
+from budgets.reservations.script import Script, packed, pair
 from common.ids import new_id
 
 PROCESSES, THREADS = 4, 4  # 16 clients
@@ -147,7 +147,7 @@ def _bare() -> Client:
     )
     prefix = prefix_of(_Org.id)
     charges = packed([part for claim in _claims() for part in (claim.counter, claim.unit, claim.amount, claim.after)])
-    terms = packed([part for _ in COUNTERS for part in (amount_of(LIMIT), 1_000, True, False)])
+    terms = packed([part for _ in COUNTERS for part in (*pair(LIMIT), 1_000, True, False, False)])
 
     def client(until: float) -> int:
         done = 0

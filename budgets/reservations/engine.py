@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from budgets.reservations.reference import Reference
-from budgets.reservations.script import Scripts, amount_of, asked, packed, unpacked
+from budgets.reservations.script import Counter, Scripts, amounts, asked, number, packed, pair, unpacked
 from common.impatient_redis import impatient_client
 
 # What an authorization may lose by waiting for Redis.
 TIMEOUT_S = 0.5
-# More than this of one thing is not told apart: 64 bits must hold limits, holds and what was used together.
-LARGEST_SETTLED = 4 * 10**18
 
 
 class Claim(NamedTuple):
@@ -150,15 +148,13 @@ class Engine:
         """Holds every claim, or none of them."""
         prefix = prefix_of(organization_id)
         charges: list[int | str] = []
-        terms: list[int | str | bool] = []
+        terms: list[int | bool] = []
         for counter, unit, limit, amount, least, after, refuses, stop in claims:
-            charges += (counter, unit, amount_of(amount), amount_of(after))
-            terms += (amount_of(limit), amount_of(least), refuses, False if stop is None else amount_of(stop))
-        speeds = [
-            part
-            for _, price, gate in rates
-            for part in ((price, 0, 0) if gate is None else (price, gate[0] + 1, amount_of(gate[1])))
-        ]
+            charges += (counter, unit, number(amount), number(after))
+            terms += (*pair(limit), number(least), refuses, *((False, False) if stop is None else pair(stop)))
+        speeds: list[int] = []
+        for _, price, gate in rates:
+            speeds += (price, 0, 0, 0) if gate is None else (price, gate[0] + 1, *pair(gate[1]))
         reply = self._scripts.reserve(
             [*_places(prefix), *(f"{prefix}r:{rate.name}" for rate in rates)],
             [
@@ -175,7 +171,7 @@ class Engine:
         prefix = prefix_of(organization_id)
         sums: list[int | str] = []
         for counter, amount, version in settled:
-            sums += (counter, amount_of(max(-LARGEST_SETTLED, min(amount, LARGEST_SETTLED))), version)
+            sums += (counter, *pair(amount), version)
         ends = [part for reference, owner in endings for part in (reference.member, _by(reference, owner))]
         flat = unpacked(self._scripts.settle(_places(prefix), [prefix, state, packed(sums), packed(ends)]))
         return [
@@ -190,7 +186,7 @@ class Engine:
         wanted = [part for counter in counters for part in counter]
         flat = unpacked(self._scripts.open(_places(prefix), [prefix, packed(wanted)]))
         return [
-            Opened(made, int(before), int(after))
+            Opened(made, *amounts(before), *amounts(after))
             for made, before, after in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
         ]
 
@@ -204,7 +200,7 @@ class Engine:
             _places(prefix),
             [
                 prefix, reference.member, _by(reference, owner), lease_ms,
-                packed([amount_of(amount) for amount in actual]),
+                packed([number(amount) for amount in actual]),
             ],
         )  # fmt: skip
         state, expires = unpacked(reply)
@@ -229,7 +225,7 @@ class Engine:
         if not found or found[0] != _by(reference, owner):
             return None
         _, state, expires, answer, lefts = found
-        return Hold(state, expires, answer, _integers(lefts))
+        return Hold(state, expires, answer, amounts(lefts))
 
     def counters(self, organization_id: int) -> list[str]:
         """The names of all counters that were made and not forgotten."""
@@ -273,29 +269,29 @@ def _reserved(reply: bytes, reference: Reference) -> Held | Refused | Missing | 
     match kind:
         case "held":
             expires, lefts, settled = parts
-            return Held(reference, expires, _integers(lefts), _integers(settled))
+            return Held(reference, expires, amounts(lefts), amounts(settled))
         case "known":
             state, lefts, expires, by, answer = parts
             earlier = Reference(reference.member, int(by.partition(" ")[0]))
-            return Held(earlier, expires, _integers(lefts), (), answer, state, repeated=True)
+            return Held(earlier, expires, amounts(lefts), (), answer, state, repeated=True)
         case "missing":
             return Missing(tuple(index - 1 for index in parts[0]))
         case "refused":
             waits, lefts, settled = parts
-            return Refused(_integers(lefts), _integers(settled), _integers(waits))
+            return Refused(amounts(lefts), amounts(settled), tuple(waits))
     return Conflict()
 
 
 def _lapsed(member: str, by: str, charges: Sequence[Any], record: str) -> Lapsed:
     number, _, owner = by.partition(" ")
-    after = tuple((name, unit, int(amount)) for name, unit, _, amount in _quads(charges))
+    after = tuple((name, unit, amount) for name, unit, _, amount in _quads(charges))
     return Lapsed(Reference(member, int(number)), int(owner), after, _by_unit(charges), record)
 
 
 def _standing(kept: bytes | None) -> Standing | None:
     if kept is None:
         return None
-    version, limit, settled, left, forgotten = map(int, unpacked(kept))
+    version, limit, settled, left, forgotten = Counter.loads(kept)
     return None if version < 0 else Standing(settled, limit - settled - left, version, forgotten)
 
 
@@ -304,11 +300,7 @@ def _text(state: str | Literal[False]) -> str:
     return state or ""
 
 
-def _integers(amounts: Iterable[int | str]) -> tuple[int, ...]:
-    return tuple(map(int, amounts))
-
-
-def _quads(flat: Sequence[Any]) -> Iterable[tuple[str, str, int | str, int | str]]:
+def _quads(flat: Sequence[Any]) -> Iterable[tuple[str, str, int, int]]:
     """(name of the counter, unit, amount, what it counts with once lapsed)"""
     return zip(flat[::4], flat[1::4], flat[2::4], flat[3::4], strict=True)
 
@@ -317,5 +309,5 @@ def _by_unit(flat: Sequence[Any]) -> dict[str, int]:
     """The largest of each unit: budgets may hold different amounts of a call whose cost is not known."""
     held: dict[str, int] = {}
     for _, unit, amount, _ in _quads(flat):
-        held[unit] = max(held.get(unit, 0), int(amount))
+        held[unit] = max(held.get(unit, 0), amount)
     return held

@@ -4,26 +4,61 @@ Lists go as MessagePack, in one argument each: the client takes longer over ever
 them.
 """
 
+import struct
 from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import sha1
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import redis
 from redis.exceptions import NoScriptError
 
 _FOLDER = Path(__file__).parent / "lua"
-# From here on a Lua number is not exact, and an amount goes as text.
-_EXACT = 2**53
+# A Lua number is exact up to 2^53, so what may be more goes as two: high * BASE + low, low from 0 up to BASE.
+BASE = 10**9
+LARGEST_NUMBER = 2**53 - 1
+LARGEST = 4 * 10**24
+_COUNTER = struct.Struct(">8d")
 
 packed = msgspec.msgpack.Encoder().encode
 unpacked = msgspec.msgpack.Decoder().decode
 
 
-def amount_of(amount: int) -> int | str:
-    return amount if -_EXACT < amount < _EXACT else str(amount)
+def pair(amount: int) -> tuple[int, int]:
+    """(high, low); more than a pair can say is not told apart."""
+    return divmod(max(-LARGEST, min(amount, LARGEST)), BASE)
+
+
+def number(amount: int) -> int:
+    """What one call counts with; more than a Lua number can say is not told apart."""
+    return max(-LARGEST_NUMBER, min(amount, LARGEST_NUMBER))
+
+
+def amounts(pairs: Sequence[int]) -> tuple[int, ...]:
+    """Of a flat list of pairs."""
+    return tuple(int(high) * BASE + int(low) for high, low in zip(pairs[::2], pairs[1::2], strict=True))
+
+
+class Counter(NamedTuple):
+    """A counter as it is stored: what `common.lua` says of it."""
+
+    version: int
+    limit: int
+    settled: int
+    left: int
+    forgotten_ms: int
+
+    @classmethod
+    def loads(cls, stored: bytes) -> "Counter":
+        version, *pairs, forgotten = map(int, _COUNTER.unpack(stored))
+        limit, settled, left = amounts(pairs)
+        return cls(version, limit, settled, left, forgotten)
+
+    def dumps(self) -> bytes:
+        pairs = (*pair(self.limit), *pair(self.settled), *pair(self.left))
+        return _COUNTER.pack(self.version, *pairs, self.forgotten_ms)
 
 
 def asked(client: redis.Redis, *command: bytes | str | int) -> Any:

@@ -9,7 +9,7 @@ from django.test import Client
 
 from budgets.models import Budget
 from budgets.reservations.engine import Engine, prefix_of
-from budgets.reservations.script import asked, packed, unpacked
+from budgets.reservations.script import Counter, asked
 from budgets.services import budget_create
 from budgets.terms import Measure, Terms
 from ingest import inbox, pipeline
@@ -54,9 +54,9 @@ def make_budget(
 def spoil(engine: Engine, organization_id: int, counter: str, *, settled: int = 0, left: int = 0) -> None:
     """Makes a counter wrong by so much, as a fault of ours would."""
     place = f"{prefix_of(organization_id)}c"
-    kept = unpacked(asked(engine.client, "HGET", place, counter))
-    version, limit, was_settled, was_left, forgotten = kept
-    engine.client.hset(place, counter, packed((version, limit, was_settled + settled, was_left + left, forgotten)))
+    kept = Counter.loads(asked(engine.client, "HGET", place, counter))
+    spoilt = kept._replace(settled=kept.settled + settled, left=kept.left + left)
+    engine.client.hset(place, counter, spoilt.dumps())
 
 
 class Caller:

@@ -23,7 +23,7 @@ from budgets.reservations.engine import (
     prefix_of,
 )
 from budgets.reservations.reference import Reference
-from budgets.reservations.script import Script, amount_of, packed, unpacked
+from budgets.reservations.script import Script, amounts, packed, pair, unpacked
 from common.ids import new_id
 from tests.budgets.support import spoil
 
@@ -267,22 +267,23 @@ AMOUNTS = st.one_of(
     st.integers(-(10**19), 10**19),
 )
 SUMS = f"""{(LUA / "common.lua").read_text()}
-local pairs_, answer = cmsgpack.unpack(ARGV[2]), {{}}
-for i = 1, #pairs_, 2 do
-    answer[#answer + 1] = plus(pairs_[i], minus(pairs_[i + 1]))
-    answer[#answer + 1] = below(pairs_[i], pairs_[i + 1])
+local given, answer = cmsgpack.unpack(ARGV[2]), {{}}
+for i = 1, #given, 5 do
+    local kept = {{0, 0, 0, 0, 0, given[i], given[i + 1], 0}}
+    add(kept, LEFT, given[i + 2], given[i + 3])
+    counters.x = kept
+    more_left('x', given[i + 4])
+    answer[#answer + 1], answer[#answer + 2] = kept[LEFT], kept[LEFT + 1]
 end
 return cmsgpack.pack(answer)"""
 
 
-@given(st.lists(st.tuples(AMOUNTS, AMOUNTS), min_size=1, max_size=50))
-def test_lua_adds_and_compares_as_integers_do(pairs: list[tuple[int, int]]) -> None:
-    subtract = Script(Engine(settings.REDIS_URL).client, SUMS)
-    flat = [amount_of(amount) for pair in pairs for amount in pair]
-    answer = unpacked(subtract(["leases", "lapsed", "counters"], ["prefix", packed(flat)]))
-    assert [(int(amount), less) for amount, less in zip(answer[::2], answer[1::2], strict=True)] == [
-        (a - b, a < b) for a, b in pairs
-    ]
+@given(st.lists(st.tuples(AMOUNTS, AMOUNTS, st.integers(-(2**53) + 1, 2**53 - 1)), min_size=1, max_size=50))
+def test_lua_adds_as_integers_do(given: list[tuple[int, int, int]]) -> None:
+    add = Script(Engine(settings.REDIS_URL).client, SUMS)
+    flat = [part for kept, more, amount in given for part in (*pair(kept), *pair(more), amount)]
+    found = unpacked(add(["leases", "lapsed", "counters"], ["prefix", packed(flat)]))
+    assert amounts(found) == tuple(map(sum, given))
 
 
 def test_a_stop_refuses_what_would_fit(engine: Engine, organization: int) -> None:

@@ -16,13 +16,13 @@ if #given > 0 then
     local charges = cmsgpack.unpack(hold[CHARGES])
     for i = 1, #charges, 4 do
         local amount = actual[charges[i + 1]]
-        more_left(charges[i], plus(charges[i + 2], minus(amount)))
+        more_left(charges[i], charges[i + 2] - amount)
         charges[i + 2], charges[i + 3] = amount, amount
     end
     hold[CHARGES] = cmsgpack.pack(charges)
 end
 hold[EXPIRES] = now + ARGV[4]
 keep(ARGV[2], hold)
-redis.call('ZADD', LEASES, string.format('%.0f', hold[EXPIRES]), ARGV[2])
+redis.call('ZADD', LEASES, hold[EXPIRES], ARGV[2])
 save()
 return cmsgpack.pack({'held', hold[EXPIRES]})
