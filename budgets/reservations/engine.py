@@ -235,8 +235,10 @@ class Engine:
         return sorted(map(str, self.client.smembers(f"{prefix_of(organization_id)}counters")))
 
     def forget(self, organization_id: int, counters: Sequence[str]) -> None:
+        """Those of these counters that are not there are on the list no longer."""
         if counters:
-            self.client.srem(f"{prefix_of(organization_id)}counters", *counters)
+            prefix = prefix_of(organization_id)
+            self._scripts.forget(keys=[f"{prefix}counters"], args=[prefix, *counters])
 
     def doubt(self, organization_id: int, counters: Sequence[str]) -> None:
         """The counters take part no longer until what the ledger says is brought in again."""

@@ -19,6 +19,7 @@ class Scripts:
         self.renew = _script(client, "renew")
         self.release = _script(client, "release")
         self.lapsed = _script(client, "lapsed")
+        self.forget = _script(client, "forget")
 
 
 def _script(client: redis.Redis, name: str) -> Script:

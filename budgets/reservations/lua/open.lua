@@ -9,9 +9,9 @@ local soonest = now_ms() + 86400000
 local before, made, wanted = {}, {}, {}
 for at = 2, #ARGV, 2 do
     local name, key = ARGV[at], prefix .. 'c:' .. ARGV[at]
-    made[at] = redis.call('HSETNX', key, 'seq', '-1')
+    made[at] = redis.call('HSETNX', key, 'limit', '0')
     if made[at] == 1 then
-        redis.call('HSET', key, 'limit', '0', 'settled', '0', 'left', '0')
+        redis.call('HSET', key, 'seq', '-1', 'settled', '0', 'left', '0')
         redis.call('PEXPIREAT', key, math.max(tonumber(ARGV[at + 1]), soonest))
     end
     redis.call('SADD', KEYS[3], name)
