@@ -188,7 +188,7 @@ def _dump(key: str) -> Any:
     client = engine().client
     kinds: dict[str, Callable[[], Any]] = {
         "hash": lambda: client.hgetall(key),
-        "zset": lambda: dict(client.zrange(key, 0, -1, withscores=True)),
+        "zset": lambda: dict(client.zscan_iter(key)),
         "set": lambda: client.smembers(key),
         "string": lambda: client.get(key),
     }

@@ -19,10 +19,10 @@ class Log:
         self._lengths.append((time.time(), self._length()))
 
     def drop(self) -> float:
-        """Since when everything is forgotten: all of it."""
+        """Forgets everything; what was settled comes back from the ledger, so it is as if only the present was lost."""
         for path in self._files():
             os.truncate(path, 0)
-        return 0.0
+        return time.time()
 
     def cut(self, seconds: float) -> float:
         """Forgets what is younger than so many seconds; since when that is."""
