@@ -1,5 +1,6 @@
 """`python -m tests.faults.truth ORGANIZATION SINCE WITHIN_S`: waits until the counters say what the ledger says and
-nothing is held, and prints that and all that bears on it as JSON. SINCE, a Unix time, is where the waiting began."""
+nothing is held, and prints that and all that bears on it as JSON. SINCE, a Unix time, is where the waiting began, and
+what the seconds count from: `took_s` until then, `swept_s` until a sweep had looked at this run of Redis."""
 
 import json
 import os
@@ -20,6 +21,7 @@ from budgets.models import Budget, LedgerEntry  # noqa: E402
 from budgets.reservations.engine import prefix_of  # noqa: E402
 from budgets.reservations.models import Authorization, CounterCheck, State  # noqa: E402
 from budgets.reservations.settled import _named, engine, read_sums  # noqa: E402
+from budgets.reservations.sweep import RUN  # noqa: E402
 from budgets.verify import differences as ledger_differences  # noqa: E402
 from ingest.models import InboxBatch  # noqa: E402
 from tenants.access import organization_scope  # noqa: E402
@@ -31,9 +33,12 @@ LOOK_EVERY_S = 0.25
 
 def main() -> None:
     organization_id, since, within_s = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
+    swept_s: float | None = None
     while True:
         try:
             off = untrue(organization_id)
+            if swept_s is None and engine().client.get(RUN) == engine().client.info("server")["run_id"]:
+                swept_s = round(time.time() - since, 1)
         except (redis.RedisError, OperationalError) as error:
             off = [f"{type(error).__name__}"]
             close_old_connections()
@@ -42,7 +47,7 @@ def main() -> None:
             break
         time.sleep(LOOK_EVERY_S)
     with organization_scope(organization_id):
-        report = {"off": off, "took_s": round(took, 1), **_books(organization_id)}
+        report = {"off": off, "took_s": round(took, 1), "swept_s": swept_s, **_books(organization_id)}
     print(json.dumps(report))
 
 
