@@ -1,4 +1,4 @@
-"""Redis itself is killed while threads authorize, and comes back as it was, older or empty: its counters say what the
+"""Redis itself is killed while threads authorize, and comes back older or empty: its counters say what the
 ledger says within the lease, and nobody is refused what fits."""
 
 import shutil
@@ -114,7 +114,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("comes_back", ["as it was", "older", "empty"])
+@pytest.mark.parametrize("comes_back", ["older", "empty"])
 def test_killed_amid_authorizations(server: Server, home: Home, acme: Tenant, comes_back: str) -> None:
     budget = hard(acme, abandoned="full")
     granted: list[str] = []

@@ -25,7 +25,7 @@ from tests.product import CHECKOUT, Product, running_product
 
 CALLERS = 5
 # Rounds, and kills in each besides those at its end.
-SHORT, LONG = (1, 8), (5, 20)
+SHORT, LONG = (1, 5), (5, 20)
 LEASE_S, SWEEP_S = 2, 5
 # What was killed must first start again, on a busy machine slowly; that is not part of what is judged.
 START_S = 90.0
@@ -275,13 +275,13 @@ def say(running: Campaign, report: dict[str, Any]) -> None:
     steps = Counter(step["what"] for step in running.callers.steps())
     drift = f"{report['drifted']} counters drifted (by {report['largest_drift']} at most), {report['rebuilt']} rebuilt"
     print(
-        f"\n{running.kills} kills {dict(running.killer.kills)} and {running.callers.kills} callers;"
+        f"\n{running.kills} kills: {running.callers.kills} callers and {dict(running.killer.kills)};"
         f" Redis came back {running.came_back['empty']} times empty and {running.came_back['older']} times older;"
         f" {steps['asked']} authorizations asked for,"
         f" {steps['allowed']} allowed, {steps['refused']} refused, {steps['unanswered']} unanswered,"
         f" {steps['released']} released, {len(report['provisional'])} abandoned; {drift};"
         f" {running.probes['phantom block']} phantom blocks in {running.probes.total()} probes;"
-        f" a budget passed by {running.passed_by[0]} nano-USD at most, where {running.passed_by[1]} were not covered;"
+        f" a budget passed by {running.passed_by[0]} nano-USD at most (it may: {running.passed_by[1]});"
         f" back to the truth in {running.longest_s[0]} s at the longest, {running.longest_s[1]} s of them until a sweep"
         f" ran again (lease {LEASE_S} s, sweep every {SWEEP_S} s)"
     )
