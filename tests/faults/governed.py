@@ -25,7 +25,7 @@ HARD = Terms(enforcement="hard", when_unavailable="closed")
 # What was not reported in time counts in full, so that nothing but a Redis that forgets lets calls pass the limit.
 TO_THE_LAST = replace(HARD, abandoned="full")
 # Nano-USD. A call that uses up the wide ones is still one that may be asked for.
-ORGANIZATION, UPPER_TEAM, TIGHT = 5 * 10**9, 4 * 10**9, 8 * HELD
+ORGANIZATION, UPPER_TEAM, TIGHT = 5 * 10**9, 4 * 10**9, 3 * HELD
 
 
 def main() -> None:

@@ -36,7 +36,7 @@ FORGOTTEN_S = (0.5, 3.0)
 # What a batch may take from the moment that its settling names to the moment that the counters know of it.
 SETTLING_S = 5.0
 BELIEVED_S = 2.1
-RAISED_BY = 4 * HELD
+RAISED_BY = HELD
 
 
 class Callers:
@@ -140,7 +140,8 @@ class Campaign:
         self.killer.kill_program("redis", self.draw.choice([lambda: None, self.forget, self.forget]))
 
     def forget(self) -> None:
-        how = self.draw.choice(["empty", "older"])
+        """In turn it is older and empty."""
+        how = "empty" if self.came_back["older"] > self.came_back["empty"] else "older"
         since = self.log.drop() if how == "empty" else self.log.cut(self.draw.uniform(*FORGOTTEN_S))
         self.losses.append(Loss(time.time(), since))
         self.came_back[how] += 1
