@@ -296,6 +296,8 @@ if 0 < EVENT_RETENTION_MONTHS < _fewest_months:
         f" events may arrive {EVENT_MAX_AGE_DAYS} days late"
     )
 DATA_UPLOAD_MAX_MEMORY_SIZE = EVENT_BODY_LIMIT
+# How long what an authorization holds is held without its usage or a renewal (docs/reservations.md).
+AUTHORIZATION_LEASE_SECONDS = env.number("AUTHORIZATION_LEASE_SECONDS", 120, minimum=1, maximum=3_600)
 # How much a virtual key or access token, and its whole organization, may report. A full batch always fits.
 INGEST_KEY_REQUESTS_PER_SECOND = env.number("INGEST_KEY_REQUESTS_PER_SECOND", 2_000, minimum=1, maximum=1_000_000)
 INGEST_KEY_EVENTS_PER_SECOND = env.number(

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from budgets.reservations import lifecycle
-from budgets.reservations.authorize import authorize
+from budgets.reservations.authorize import LEASE_MS, authorize
 from budgets.reservations.reference import Reference
 from budgets.reservations.serializers import AUTHORIZATION, AuthorizationCreateSerializer, call_of
 from common.api import problems, query_parameters
@@ -77,11 +77,11 @@ class AuthorizationsView(AuthorizationBase):
         operation_id="authorizations_create",
         summary="May this call be made?",
         description="Every budget that applies must have room; what the call may cost is held until its usage event"
-        " names the `authorization`, until it is released, or until its lease of 120 s ends. The same `id` with the"
-        " same content gets the same answer while it is held, and 409 `authorization-ended` after that; with other"
-        " content 409 `authorization-conflict`. A refused id is asked anew. 402 names the budget that refuses; 403"
-        " `model-not-allowed`; 429 a rate per minute; 503 `budget-unavailable` while counters cannot be asked and a"
-        " budget allows nothing unchecked.",
+        f" names the `authorization`, until it is released, or until its lease of {LEASE_MS // 1000} s ends. The same"
+        " `id` with the same content gets the same answer while it is held, and 409 `authorization-ended` after that;"
+        " with other content 409 `authorization-conflict`. A refused id is asked anew. 402 names the budget that"
+        " refuses; 403 `model-not-allowed`; 429 a rate per minute; 503 `budget-unavailable` while counters cannot be"
+        " asked and a budget allows nothing unchecked.",
         request=AuthorizationCreateSerializer,
         responses={201: AUTHORIZATION, **problems(400, 402, 409, 413, 415, 429)},
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import redis
+from django.conf import settings
 
 from budgets.applying import Subject
 from budgets.models import WhenUnavailable
@@ -28,7 +29,7 @@ from budgets.reservations.settled import Counted, engine, open_counters
 from common.problems import Fault, Problem, invalid
 from pricing.book import Resolution
 
-LEASE_MS = 120_000
+LEASE_MS = settings.AUTHORIZATION_LEASE_SECONDS * 1000
 # Counters may vanish between being made and being asked; more often than this there is no Redis to speak of.
 TRIES = 3
 
@@ -42,6 +43,8 @@ class _Case:
 
     organization_id: int
     call: Call
+    # A hold that was placed although no answer came is ended by this name too.
+    reference: Reference
     subject: Subject
     worth: Worth
     demands: Sequence[Demand]
@@ -120,7 +123,8 @@ def _case(common: Common, call: Call, found: Resolution, request_id: str, now: d
         cheaper=common.ladder.get(found.model, ""),
     )
     kept = limits(demands, common.grantees(call.team_id, call.virtual_key_id), common.rates, own, now)
-    return _Case(common.organization_id, call, subject, own, demands, kept, terms, request_id, now)
+    reference = Reference.new(virtual_key_id=call.virtual_key_id, caller_id=call.id)
+    return _Case(common.organization_id, call, reference, subject, own, demands, kept, terms, request_id, now)
 
 
 def _dearest(common: Common, call: Call, now: datetime) -> Worth | None:
@@ -145,11 +149,10 @@ def _unpriced(case: _Case, common: Common, found: Resolution) -> list[Why]:
 
 def _reserve(case: _Case, lease_ms: int) -> Held | Refused | Conflict:
     """RedisError when Redis does not answer, or does not keep what it was told."""
-    reference = Reference.new(virtual_key_id=case.call.virtual_key_id, caller_id=case.call.id)
     for _ in range(TRIES):
         answer = engine().reserve(
             case.organization_id,
-            reference=reference,
+            reference=case.reference,
             owner=case.call.virtual_key_id,
             digest=case.call.digest,
             claims=[each.claim for each in case.demands],
@@ -235,8 +238,7 @@ def _without_counters(case: _Case) -> Granted:
         )
         raise case.refuse([Why(Reason.UNAVAILABLE, each) for each in stopped], problem)
     counts.note(case.organization_id, Outcome.UNCOUNTED)
-    reference = Reference.new(virtual_key_id=case.call.virtual_key_id, caller_id=case.call.id)
-    return Granted(str(reference), Terms(0, case.terms.max_output_tokens, ()), (), None, "uncounted")
+    return Granted(str(case.reference), Terms(0, case.terms.max_output_tokens, ()), (), None, "uncounted")
 
 
 def _goes_on(each: Demand) -> bool:

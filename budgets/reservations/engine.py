@@ -238,6 +238,12 @@ class Engine:
         if counters:
             self.client.hdel(_counters(prefix_of(organization_id)), *counters)
 
+    def doubt(self, organization_id: int, counters: Sequence[str]) -> None:
+        """The counters take part no longer until what the ledger says is brought in again."""
+        if counters:
+            prefix = prefix_of(organization_id)
+            self._scripts.doubt(_places(prefix), [prefix, packed(counters)])
+
     def standing(self, organization_id: int, counters: Sequence[str]) -> list[Standing | None]:
         """Where each counter stands; None where there is none, or it was not loaded from the ledger yet."""
         if not counters:

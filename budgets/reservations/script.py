@@ -98,6 +98,7 @@ class Scripts:
         self.show = Script(client, source("show"))
         self.release = Script(client, source("release"))
         self.lapsed = Script(client, source("lapsed"))
+        self.doubt = Script(client, source("doubt"))
 
 
 @cache

@@ -51,11 +51,15 @@ def make_budget(
         )
 
 
-def spoil(engine: Engine, organization_id: int, counter: str, *, settled: int = 0, left: int = 0) -> None:
-    """Makes a counter wrong by so much, as a fault of ours would."""
+def spoil(
+    engine: Engine, organization_id: int, counter: str, *, settled: int = 0, left: int = 0, forgotten_ms: int = 0
+) -> None:
+    """Makes a counter wrong by so much, as a fault of ours would, or lets it be forgotten then."""
     place = f"{prefix_of(organization_id)}c"
     kept = Counter.loads(asked(engine.client, "HGET", place, counter))
-    spoilt = kept._replace(settled=kept.settled + settled, left=kept.left + left)
+    spoilt = kept._replace(
+        settled=kept.settled + settled, left=kept.left + left, forgotten_ms=forgotten_ms or kept.forgotten_ms
+    )
     engine.client.hset(place, counter, spoilt.dumps())
 
 

@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError as NotConnected
 from time_machine import travel
 
 from budgets.models import Budget, LedgerEntry
-from budgets.reservations import lifecycle
+from budgets.reservations import lifecycle, settled
 from budgets.reservations.authorize import authorize
 from budgets.reservations.call import Call, Granted
 from budgets.reservations.engine import Standing, prefix_of
@@ -36,7 +36,9 @@ INPUT = 120_000
 
 
 @pytest.fixture
-def acme(committed_tenant: Tenant, committed_prices: None) -> Iterator[Tenant]:
+def acme(committed_tenant: Tenant, committed_prices: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tenant]:
+    """Without what another test left behind: a Redis that it took away is not asked for a second."""
+    monkeypatch.setattr(settled, "_outage", Outage())
     forget_governing()
     yield committed_tenant
     for key in engine().client.scan_iter(f"{prefix_of(committed_tenant.id)}*"):
@@ -193,7 +195,7 @@ def test_what_is_settled_while_redis_is_away_is_found_later(acme: Tenant, monkey
         away.setattr(engine(), "client", _Away())
         use(acme, event())
     assert standing(acme)[:2] == (0, HELD)
-    monkeypatch.setattr("budgets.reservations.settled._outage", Outage())
+    monkeypatch.setattr(settled, "_outage", Outage())
     bring_in(acme.id, timezone.now())
     assert standing(acme)[:2] == (SPENT, HELD)
 

@@ -4,6 +4,7 @@ import random
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -40,14 +41,16 @@ HALF_AN_HOUR_S = 1_800
 class Killer:
     """Kills processes of the product at random: a program itself now and then, else one of its children."""
 
-    def __init__(self, product: Product, seed: int) -> None:
+    def __init__(self, product: Product, seed: int, *, spared: str = "") -> None:
+        """`spared` is killed only by `kill_program`."""
         self._product = product
         self._draw = random.Random(seed)
         self._roots: dict[str, deque[float]] = {name: deque() for name in MARKS}
+        self._victims = sorted(name for name in MARKS if name != spared)
         self.kills: Counter[str] = Counter()
 
     def kill_one(self) -> None:
-        name = self._draw.choice(sorted(self._roots))
+        name = self._draw.choice(self._victims)
         root = self._program(name)
         if root is None:
             return
@@ -64,6 +67,21 @@ class Killer:
         except psutil.NoSuchProcess:
             return
         self.kills[what] += 1
+
+    def kill_program(self, name: str, before_it_starts_again: Callable[[], None], *, at_any_rate: bool = False) -> bool:
+        """Kills the program itself; whether it was there and had not been killed too often already. Once in a minute it
+        may be killed at any rate."""
+        root = self._program(name)
+        if root is None or not (at_any_rate or self._may_kill_root(name)):
+            return False
+        self._roots[name].append(time.monotonic())
+        with suppress(psutil.NoSuchProcess):
+            root.kill()
+            while root.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.001)
+        before_it_starts_again()
+        self.kills[name] += 1
+        return True
 
     def _may_kill_root(self, name: str) -> bool:
         times = self._roots[name]
