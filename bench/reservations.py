@@ -7,6 +7,7 @@ from multiprocessing import get_context
 from threading import Thread
 
 import psycopg
+import redis
 from django.conf import settings
 from django.db import connections
 
@@ -15,7 +16,6 @@ from bench.limits import Rate
 from bench.report import rate_line
 from budgets.reservations.engine import Claim, Ending, Engine, Held, Refused, Settled, prefix_of
 from budgets.reservations.reference import Reference
-from budgets.reservations.script import Script, packed, pair
 from common.ids import new_id
 
 PROCESSES, THREADS = 4, 4  # 16 clients
@@ -140,33 +140,20 @@ def _one_by_one() -> Client:
 
 
 def _bare() -> Client:
-    """A script that does next to nothing, sent in the same way with as many keys and arguments of the same length as a
-    reservation, and answering about as much."""
-    bare = Script(
-        Engine(settings.REDIS_URL).client, "return cmsgpack.pack({'held', ARGV[4], redis.call('GET', KEYS[1])})"
-    )
+    """A script that does next to nothing, sent with as many keys and arguments as a reservation."""
+    client_ = redis.Redis.from_url(settings.REDIS_URL, decode_responses=True)
+    script = client_.register_script("return {'held', ARGV[1], redis.call('GET', KEYS[1])}")
     prefix = prefix_of(_Org.id)
-    charges = packed([part for claim in _claims() for part in (claim.counter, claim.unit, claim.amount, claim.after)])
-    terms = packed([part for _ in COUNTERS for part in (*pair(LIMIT), 1_000, True, False, False)])
+    keys = [f"{prefix}{name}" for name in ("bare", "leases", "lapsed", *COUNTERS)]
+    arguments: list[str | int] = [prefix, "m" * 24, new_id(), OWNER, "d" * 32, 120_000, "x" * 600, "x" * 200]
+    arguments += ["1.1 cost 1000 0 " * len(COUNTERS), len(COUNTERS), 0]
+    for _ in COUNTERS:
+        arguments += [LIMIT, 1000, 1000, 1, ""]
 
     def client(until: float) -> int:
         done = 0
         while time.time() < until:
-            bare(
-                [f"{prefix}{name}" for name in ("leases", "lapsed", "c")],
-                [
-                    prefix,
-                    "m" * 24,
-                    new_id(),
-                    120_000,
-                    "x" * 600,
-                    "x" * 200,
-                    "d" * 32,
-                    charges,
-                    terms,
-                    b"\x90",
-                ],
-            )
+            script(keys=keys, args=arguments)
             done += 1
         return done
 

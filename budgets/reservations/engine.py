@@ -2,19 +2,21 @@
 
 A counter is what may be used of one budget in one window: its limit less what is settled (the ledger in Postgres is the
 truth of that) less what is held for calls in flight. All keys of an organization share a hash tag, so that they lie on
-one node of a cluster; all its counters are one hash, so that a script reads and writes those of a call at once.
+one node of a cluster.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from budgets.reservations.reference import Reference
-from budgets.reservations.script import Counter, Scripts, amounts, asked, number, packed, pair, unpacked
+from budgets.reservations.script import Scripts
 from common.impatient_redis import impatient_client
 
 # What an authorization may lose by waiting for Redis.
 TIMEOUT_S = 0.5
+# More than this of one thing is not told apart: 64 bits must hold limits, holds and what was used together.
+LARGEST_SETTLED = 4 * 10**18
 
 
 class Claim(NamedTuple):
@@ -106,12 +108,11 @@ class Opened(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """What a counter says is settled, of which version of the ledger, and held; after `forgotten_ms` it may go."""
+    """What a counter says is settled, of which version of the ledger, and held."""
 
     settled: int
     held: int
     version: int
-    forgotten_ms: int
 
 
 class Lapsed(NamedTuple):
@@ -147,173 +148,159 @@ class Engine:
     ) -> Held | Refused | Missing | Conflict:  # fmt: skip
         """Holds every claim, or none of them."""
         prefix = prefix_of(organization_id)
-        charges: list[int | str] = []
-        terms: list[int | bool] = []
-        for counter, unit, limit, amount, least, after, refuses, stop in claims:
-            charges += (counter, unit, number(amount), number(after))
-            terms += (*pair(limit), number(least), refuses, *((False, False) if stop is None else pair(stop)))
-        speeds: list[int] = []
-        for _, price, gate in rates:
-            speeds += (price, 0, 0, 0) if gate is None else (price, gate[0] + 1, *pair(gate[1]))
-        reply = self._scripts.reserve(
-            [*_places(prefix), *(f"{prefix}r:{rate.name}" for rate in rates)],
-            [
-                prefix, reference.member, _by(reference, owner), lease_ms, answer, record, digest,
-                packed(charges), packed(terms), packed(speeds),
-            ],
-        )  # fmt: skip
-        return _reserved(reply, reference)
+        keys = [f"{prefix}h:{reference.member}", f"{prefix}leases", f"{prefix}lapsed"]
+        keys += [f"{prefix}c:{claim.counter}" for claim in claims]
+        keys += [f"{prefix}r:{rate.name}" for rate in rates]
+        listed = " ".join(f"{claim.counter} {claim.unit} {claim.amount} {claim.after}" for claim in claims)
+        arguments: list[str | int] = [
+            prefix, reference.member, reference.number, owner, digest, lease_ms, answer, record, listed,
+            len(claims), len(rates),
+        ]  # fmt: skip
+        for claim in claims:
+            stop = "" if claim.stop is None else claim.stop
+            arguments += (claim.limit, claim.amount, claim.least, int(claim.refuses), stop)
+        for rate in rates:
+            counter, left = (0, 0) if rate.gate is None else (rate.gate[0] + 1, rate.gate[1])
+            arguments += (rate.price, counter, left)
+        return _reserved(self._scripts.reserve(keys=keys, args=arguments), reference)
 
     def settle(
         self, organization_id: int, settled: Iterable[Settled], endings: Iterable[Ending], *, state: str = "committed"
     ) -> list[Ended]:
         """Brings in the ledger's sums and ends holds in one step; per ending what it had held."""
         prefix = prefix_of(organization_id)
-        sums: list[int | str] = []
-        for counter, amount, version in settled:
-            sums += (counter, *pair(amount), version)
-        ends = [part for reference, owner in endings for part in (reference.member, _by(reference, owner))]
-        flat = unpacked(self._scripts.settle(_places(prefix), [prefix, state, packed(sums), packed(ends)]))
-        return [
-            Ended(_by_unit(charges), was) if was else Ended({}, "")
-            for charges, was in zip(flat[::2], flat[1::2], strict=True)
-        ]
+        values = list(settled)
+        arguments: list[str | int] = [prefix, state, len(values)]
+        for counter, amount, version in values:
+            arguments += (counter, max(-LARGEST_SETTLED, min(amount, LARGEST_SETTLED)), version)
+        for reference, owner in endings:
+            arguments += (reference.member, reference.number, owner)
+        flat: list[str] = self._scripts.settle(keys=_holds(prefix), args=arguments)
+        return [Ended(_by_unit(counters), was) for counters, was in zip(flat[::2], flat[1::2], strict=True)]
 
     def open(self, organization_id: int, counters: Sequence[tuple[str, int]]) -> list[Opened]:
         """Makes counters (name, when it may be forgotten in ms) that are not there; `settle` must follow with what the
         ledger says, read after this. Counts the holds of all of them anew."""
         prefix = prefix_of(organization_id)
-        wanted = [part for counter in counters for part in counter]
-        flat = unpacked(self._scripts.open(_places(prefix), [prefix, packed(wanted)]))
+        flat: list[Any] = self._scripts.open(
+            keys=[*_holds(prefix), f"{prefix}counters"],
+            args=[prefix, *(part for counter in counters for part in counter)],
+        )
         return [
-            Opened(made, *amounts(before), *amounts(after))
+            Opened(bool(made), int(before), int(after))
             for made, before, after in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
         ]
 
     def renew(
         self, organization_id: int, reference: Reference, *, owner: int, lease_ms: int, actual: Sequence[int] = ()
     ) -> tuple[str, int]:
-        """Begins the lease anew; (state, when it expires in ms). Only what is `held` is renewed; the state is empty for
-        what is not there. With `actual` (cost, tokens, requests) the hold counts with those from now on."""
+        """Begins the lease anew; (state, when it expires in ms). Only what is `held` is renewed. With `actual` (cost,
+        tokens, requests) the hold counts with those from now on."""
         prefix = prefix_of(organization_id)
-        reply = self._scripts.renew(
-            _places(prefix),
-            [
-                prefix, reference.member, _by(reference, owner), lease_ms,
-                packed([number(amount) for amount in actual]),
-            ],
-        )  # fmt: skip
-        state, expires = unpacked(reply)
-        return _text(state), expires
+        state, expires = self._scripts.renew(
+            keys=[f"{prefix}h:{reference.member}", *_holds(prefix)],
+            args=[prefix, reference.member, reference.number, owner, lease_ms, *actual],
+        )
+        return state, int(expires or 0)
 
     def release(self, organization_id: int, reference: Reference, *, owner: int) -> str:
         """Ends a hold without a charge. The state it was in; empty when there is no such hold. Only what is `held`
         can be released."""
         prefix = prefix_of(organization_id)
-        reply = self._scripts.release(_places(prefix), [prefix, reference.member, _by(reference, owner)])
-        return _text(unpacked(reply))
+        state: str = self._scripts.release(
+            keys=[f"{prefix}h:{reference.member}", *_holds(prefix)],
+            args=[prefix, reference.member, reference.number, owner],
+        )
+        return state
 
     def lapsed(self, organization_id: int, *, most: int = 500) -> list[Lapsed]:
         """Holds whose lease has ended and that were not ended yet, oldest first."""
         prefix = prefix_of(organization_id)
-        rows = unpacked(self._scripts.lapsed(_places(prefix), [prefix, most]))
-        return [_lapsed(*row) for row in rows]
+        rows: list[list[str]] = self._scripts.lapsed(keys=_holds(prefix), args=[prefix, most])
+        return [
+            Lapsed(Reference(member, int(number)), int(owner), _charges(counters), _by_unit(counters), record)
+            for member, number, owner, counters, record in rows
+        ]
 
     def hold(self, organization_id: int, reference: Reference, *, owner: int) -> Hold | None:
-        prefix = prefix_of(organization_id)
-        found = unpacked(self._scripts.show(_places(prefix), [prefix, reference.member]))
-        if not found or found[0] != _by(reference, owner):
+        key = f"{prefix_of(organization_id)}h:{reference.member}"
+        kept: list[Any] = self.client.hmget(key, ["nonce", "owner", "state", "expires", "answer", "lefts"])
+        number, whose, state, expires, answer, lefts = kept
+        if number != str(reference.number) or whose != str(owner) or state is None:
             return None
-        _, state, expires, answer, lefts = found
-        return Hold(state, expires, answer, amounts(lefts))
+        return Hold(state, int(expires or 0), answer or "", _integers(lefts or ""))
 
     def counters(self, organization_id: int) -> list[str]:
         """The names of all counters that were made and not forgotten."""
-        return sorted(map(str, self.client.hkeys(_counters(prefix_of(organization_id)))))
+        return sorted(map(str, self.client.smembers(f"{prefix_of(organization_id)}counters")))
 
-    def has_counters(self, organization_id: int) -> bool:
-        return bool(self.client.exists(_counters(prefix_of(organization_id))))
-
-    def forget(self, organization_id: int, counters: Collection[str]) -> None:
+    def forget(self, organization_id: int, counters: Sequence[str]) -> None:
+        """Those of these counters that are not there are on the list no longer."""
         if counters:
-            self.client.hdel(_counters(prefix_of(organization_id)), *counters)
+            prefix = prefix_of(organization_id)
+            self._scripts.forget(keys=[f"{prefix}counters"], args=[prefix, *counters])
 
     def doubt(self, organization_id: int, counters: Sequence[str]) -> None:
         """The counters take part no longer until what the ledger says is brought in again."""
-        if counters:
-            prefix = prefix_of(organization_id)
-            self._scripts.doubt(_places(prefix), [prefix, packed(counters)])
+        for counter in counters:
+            self.client.hset(f"{prefix_of(organization_id)}c:{counter}", "seq", "-1")
 
     def standing(self, organization_id: int, counters: Sequence[str]) -> list[Standing | None]:
-        """Where each counter stands; None where there is none, or it was not loaded from the ledger yet."""
-        if not counters:
-            return []
-        found = asked(self.client, "HMGET", _counters(prefix_of(organization_id)), *counters)
-        return [_standing(kept) for kept in found]
+        """Where each counter stands; None where there is none."""
+        prefix = prefix_of(organization_id)
+        pipeline = self.client.pipeline(transaction=False)
+        for counter in counters:
+            pipeline.hmget(f"{prefix}c:{counter}", ["seq", "limit", "settled", "left"])
+        return [
+            None
+            if version in (None, "-1")
+            else Standing(int(settled), int(limit) - int(settled) - int(left), int(version))
+            for version, limit, settled, left in pipeline.execute()
+        ]
 
 
 def prefix_of(organization_id: int) -> str:
     return f"budget:{{{organization_id}}}:"
 
 
-def _counters(prefix: str) -> str:
-    return f"{prefix}c"
+def _holds(prefix: str) -> list[str]:
+    return [f"{prefix}leases", f"{prefix}lapsed"]
 
 
-def _places(prefix: str) -> list[str]:
-    """What every script may touch."""
-    return [f"{prefix}leases", f"{prefix}lapsed", _counters(prefix)]
-
-
-def _by(reference: Reference, owner: int) -> str:
-    """By whom, and which use of its id: nobody ends another key's hold, nor a later one of the same id."""
-    return f"{reference.number} {owner}"
-
-
-def _reserved(reply: bytes, reference: Reference) -> Held | Refused | Missing | Conflict:
-    kind, *parts = unpacked(reply)
+def _reserved(reply: str, reference: Reference) -> Held | Refused | Missing | Conflict:
+    kind, *parts = reply.split("|", 5)
     match kind:
         case "held":
             expires, lefts, settled = parts
-            return Held(reference, expires, amounts(lefts), amounts(settled))
+            return Held(reference, int(expires), _integers(lefts), _integers(settled))
         case "known":
-            state, lefts, expires, by, answer = parts
-            earlier = Reference(reference.member, int(by.partition(" ")[0]))
-            return Held(earlier, expires, amounts(lefts), (), answer, state, repeated=True)
+            state, lefts, expires, number, answer = parts
+            earlier = Reference(reference.member, int(number))
+            return Held(earlier, int(expires), _integers(lefts), (), answer, state, repeated=True)
         case "missing":
-            return Missing(tuple(index - 1 for index in parts[0]))
+            return Missing(tuple(index - 1 for index in _integers(parts[0])))
         case "refused":
             waits, lefts, settled = parts
-            return Refused(amounts(lefts), amounts(settled), tuple(waits))
+            return Refused(_integers(lefts), _integers(settled), _integers(waits))
     return Conflict()
 
 
-def _lapsed(member: str, by: str, charges: Sequence[Any], record: str) -> Lapsed:
-    number, _, owner = by.partition(" ")
-    after = tuple((name, unit, amount) for name, unit, _, amount in _quads(charges))
-    return Lapsed(Reference(member, int(number)), int(owner), after, _by_unit(charges), record)
+def _integers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split()))
 
 
-def _standing(kept: bytes | None) -> Standing | None:
-    if kept is None:
-        return None
-    version, limit, settled, left, forgotten = Counter.loads(kept)
-    return None if version < 0 else Standing(settled, limit - settled - left, version, forgotten)
+def _quads(counters: str) -> Iterable[tuple[str, str, str, str]]:
+    parts = counters.split()
+    return zip(parts[::4], parts[1::4], parts[2::4], parts[3::4], strict=True)
 
 
-def _text(state: str | Literal[False]) -> str:
-    """Lua says false for nothing."""
-    return state or ""
-
-
-def _quads(flat: Sequence[Any]) -> Iterable[tuple[str, str, int, int]]:
-    """(name of the counter, unit, amount, what it counts with once lapsed)"""
-    return zip(flat[::4], flat[1::4], flat[2::4], flat[3::4], strict=True)
-
-
-def _by_unit(flat: Sequence[Any]) -> dict[str, int]:
+def _by_unit(counters: str) -> dict[str, int]:
     """The largest of each unit: budgets may hold different amounts of a call whose cost is not known."""
     held: dict[str, int] = {}
-    for _, unit, amount, _ in _quads(flat):
-        held[unit] = max(held.get(unit, 0), amount)
+    for _, unit, amount, _ in _quads(counters):
+        held[unit] = max(held.get(unit, 0), int(amount))
     return held
+
+
+def _charges(counters: str) -> tuple[tuple[str, str, int], ...]:
+    return tuple((name, unit, int(after)) for name, unit, _, after in _quads(counters))

@@ -117,9 +117,9 @@ def bring_in(
 
 
 def _bring_in(organization_id: int, now: datetime, endings: Sequence[Ending], state: str) -> list[Ended]:
-    client, place = engine().client, f"{prefix_of(organization_id)}cursor"
-    cursor = client.get(place)
-    if not endings and not engine().has_counters(organization_id):
+    client, prefix = engine().client, prefix_of(organization_id)
+    cursor = client.get(f"{prefix}cursor")
+    if not endings and not client.exists(f"{prefix}counters"):
         return []
     if cursor is None:
         # Whoever made the counters may have died before the sweep could know of the organization.
@@ -136,7 +136,7 @@ def _bring_in(organization_id: int, now: datetime, endings: Sequence[Ending], st
         engine().settle(organization_id, sums[:CHUNK], [])
         sums = sums[CHUNK:]
     ended = engine().settle(organization_id, sums, endings, state=state)
-    client.set(place, latest)
+    client.set(f"{prefix}cursor", latest)
     return ended
 
 
@@ -189,11 +189,10 @@ def check(organization_id: int, now: datetime) -> int:
     many did."""
     bring_in(organization_id, now)
     names = engine().counters(organization_id)
-    standings = zip(names, engine().standing(organization_id, names), strict=True)
-    now_ms = int(now.timestamp() * 1000)
-    over = {name for name, kept in standings if kept is not None and kept.forgotten_ms < now_ms}
-    engine().forget(organization_id, over)
-    names = [name for name in names if name not in over]
+    standings = engine().standing(organization_id, names)
+    engine().forget(organization_id, [name for name, kept in zip(names, standings, strict=True) if kept is None])
+    # One that is being loaded is right, and the next check's.
+    names = [name for name, kept in zip(names, standings, strict=True) if kept is not None]
     off: list[int] = []
     with organization_scope(organization_id):
         for at in range(0, len(names), CHUNK):

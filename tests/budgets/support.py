@@ -8,8 +8,6 @@ from typing import Any
 from django.test import Client
 
 from budgets.models import Budget
-from budgets.reservations.engine import Engine, prefix_of
-from budgets.reservations.script import Counter, asked
 from budgets.services import budget_create
 from budgets.terms import Measure, Terms
 from ingest import inbox, pipeline
@@ -49,18 +47,6 @@ def make_budget(
             actor=tenant.owner,
             now=now or utc_now(),
         )
-
-
-def spoil(
-    engine: Engine, organization_id: int, counter: str, *, settled: int = 0, left: int = 0, forgotten_ms: int = 0
-) -> None:
-    """Makes a counter wrong by so much, as a fault of ours would, or lets it be forgotten then."""
-    place = f"{prefix_of(organization_id)}c"
-    kept = Counter.loads(asked(engine.client, "HGET", place, counter))
-    spoilt = kept._replace(
-        settled=kept.settled + settled, left=kept.left + left, forgotten_ms=forgotten_ms or kept.forgotten_ms
-    )
-    engine.client.hset(place, counter, spoilt.dumps())
 
 
 class Caller:

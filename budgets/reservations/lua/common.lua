@@ -1,120 +1,92 @@
--- What the scripts share. Every script has KEYS: leases, lapsed, counters, then its own; ARGV: prefix, then its own.
+-- What the scripts share. Amounts are strings throughout: a Lua number is a double and exact only up to 2^53, so they
+-- are added by HINCRBY, on 64-bit integers, and compared by the sign of what it answers, which no rounding changes.
 --
--- What one call counts with is a number, which is a double and exact up to 2^53. What counters hold may be more: such an
--- amount is a pair, `high * 10^9 + low` with low from 0 up to 10^9, and no text is ever made or read of either. Lists come
--- and go as MessagePack, which keeps numbers whole.
---
--- A counter is a list, packed as doubles in the hash of all counters: VERSION of the ledger that SETTLED is of (-1: not
--- read yet), LIMIT, and LEFT, which is limit - settled - everything that is held, each a pair; FORGOTTEN is when it may go,
--- in ms. It is changed in memory, and `save` writes what was changed.
--- A hold is a list too, in a key of its own: BY whom and of which use of its id; STATE: held, lapsed (its lease ended; it
--- counts with its lapse amounts until it is booked) or what it ended by; DIGEST of the call; when it EXPIRES in ms; ANSWER
--- and RECORD are the caller's; and, packed on their own, LEFTS, what was left before it, and CHARGES, a list of (name,
--- unit, amount, lapse amount) of the counters it counts in.
+-- A counter is a hash: `limit`, `settled` (what the ledger says, of version `seq`; -1: not read yet) and `left`, which is
+-- limit - settled - everything that is held.
+-- A hold is a hash: `state` is held, lapsed (its lease ended; it counts with its lapse amounts until it is booked) or
+-- what it ended by; `counters` is a list of "name unit amount lapse " for each counter it counts in.
 
-local PREFIX, LEASES, LAPSED, COUNTERS = ARGV[1], KEYS[1], KEYS[2], KEYS[3]
-local VERSION, LIMIT, SETTLED, LEFT, FORGOTTEN = 1, 2, 4, 6, 8
-local FORM = '>dddddddd'
-local BY, STATE, DIGEST, EXPIRES, ANSWER, RECORD, LEFTS, CHARGES = 1, 2, 3, 4, 5, 6, 7, 8
 local KEPT_MS = 3600000
-local BASE = 1e9
--- How many fields are read or written in one command; Lua's stack has room for less than 8,000.
-local AT_ONCE = 1000
 
 local function now_ms()
     local time = redis.call('TIME')
     return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- Adds a pair to the one at a place of a counter.
-local function add(kept, place, high, low)
-    low = kept[place + 1] + low
-    local carry = low >= BASE and 1 or low < 0 and -1 or 0
-    kept[place], kept[place + 1] = kept[place] + high + carry, low - carry * BASE
+local function negated(amount)
+    if amount == '0' then return amount end
+    if string.byte(amount) == 45 then return string.sub(amount, 2) end
+    return '-' .. amount
 end
 
--- By name what was read; false where there is none. And the names of those that were changed.
-local counters, changed = {}, {}
-
-local function read(names)
-    local wanted = {}
-    for _, name in ipairs(names) do
-        if counters[name] == nil then
-            wanted[#wanted + 1], counters[name] = name, false
-        end
-    end
-    for from = 1, #wanted, AT_ONCE do
-        local found = redis.call('HMGET', COUNTERS, unpack(wanted, from, math.min(from + AT_ONCE - 1, #wanted)))
-        for i, packed in ipairs(found) do
-            if packed then counters[wanted[from + i - 1]] = {struct.unpack(FORM, packed)} end
-        end
-    end
+local function add(key, amount)
+    if amount ~= '0' then return redis.call('HINCRBY', key, 'left', amount) end
+    return nil
 end
 
-local function counter(name)
-    if counters[name] == nil then read({name}) end
-    return counters[name]
+-- Whether `left` is less than the amount.
+local function less(key, amount)
+    local over = redis.call('HINCRBY', key, 'left', negated(amount)) < 0
+    redis.call('HINCRBY', key, 'left', amount)
+    return over
 end
 
--- What is left of a counter grows by an amount, which may be negative.
-local function more_left(name, amount)
-    local kept = counter(name)
-    if kept and amount ~= 0 then
-        local low = amount % BASE
-        add(kept, LEFT, (amount - low) / BASE, low)
-        changed[name] = true
-    end
-end
-
--- At the end of every script that changes counters.
-local function save()
-    local fields = {}
-    for name in pairs(changed) do
-        fields[#fields + 1] = name
-        fields[#fields + 1] = struct.pack(FORM, unpack(counters[name], 1, 8))
-    end
-    for from = 1, #fields, 2 * AT_ONCE do
-        redis.call('HSET', COUNTERS, unpack(fields, from, math.min(from + 2 * AT_ONCE - 1, #fields)))
-    end
-end
-
-local function hold_of(member)
-    local kept = redis.call('GET', PREFIX .. 'hold:' .. member)
-    return kept and {cmsgpack.unpack(kept)}
-end
-
-local function keep(member, hold)
-    redis.call('SET', PREFIX .. 'hold:' .. member, cmsgpack.pack(unpack(hold)))
-end
-
--- Holds whose lease has ended count with their lapse amounts from here on; how many there were.
-local function lapse(now, most)
-    local due = redis.call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', 0, most)
+-- Holds whose lease has ended count with their lapse amounts from here on.
+local function lapse(prefix, leases, lapsed, now, most)
+    local due = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, most)
     for _, member in ipairs(due) do
-        local hold = hold_of(member)
-        redis.call('ZREM', LEASES, member)
-        if hold then
-            local charges = cmsgpack.unpack(hold[CHARGES])
-            for i = 1, #charges, 4 do more_left(charges[i], charges[i + 2] - charges[i + 3]) end
-            hold[STATE] = 'lapsed'
-            keep(member, hold)
-            redis.call('ZADD', LAPSED, now, member)
+        local hold = prefix .. 'h:' .. member
+        local counters = redis.call('HGET', hold, 'counters')
+        redis.call('ZREM', leases, member)
+        if counters then
+            for name, _, amount, after in string.gmatch(counters, '(%S+) (%S+) (%S+) (%S+)') do
+                local key = prefix .. 'c:' .. name
+                if redis.call('EXISTS', key) == 1 then
+                    add(key, amount)
+                    add(key, negated(after))
+                end
+            end
+            redis.call('HSET', hold, 'state', 'lapsed')
+            redis.call('ZADD', lapsed, now, member)
         end
     end
     return #due
 end
 
--- Ends a hold and gives back what it counted with. Answers its charges and what state it was in, or false twice when
--- there is no such hold that lives.
-local function finish(member, by, state)
-    local hold = hold_of(member)
-    local was = hold and hold[BY] == by and hold[STATE]
-    if was ~= 'held' and was ~= 'lapsed' then return false, false end
-    local charges, with = cmsgpack.unpack(hold[CHARGES]), was == 'held' and 2 or 3
-    for i = 1, #charges, 4 do more_left(charges[i], charges[i + with]) end
-    -- What it counted in and what was to be known of it then have had their use.
-    hold[STATE], hold[RECORD], hold[CHARGES] = state, '', ''
-    redis.call('SET', PREFIX .. 'hold:' .. member, cmsgpack.pack(unpack(hold)), 'PX', KEPT_MS)
-    redis.call('ZREM', was == 'held' and LEASES or LAPSED, member)
-    return charges, was
+-- What is given back in this script: many holds, few counters. Sums of numbers of up to 15 digits are exact here as long
+-- as they stay below 2^53; what is larger goes to Redis by itself.
+local given, there = {}, {}
+
+local function give(key, amount)
+    if there[key] == nil then there[key] = redis.call('EXISTS', key) == 1 end
+    if not there[key] then return end
+    if #amount > 15 then
+        add(key, amount)
+    else
+        given[key] = (given[key] or 0) + amount
+        if given[key] > 4e15 then
+            add(key, string.format('%.0f', given[key]))
+            given[key] = 0
+        end
+    end
+end
+
+local function give_back()
+    for key, amount in pairs(given) do add(key, string.format('%.0f', amount)) end
+    given = {}
+end
+
+-- Ends a hold; what it counted with is given back by `give_back`. Answers its counters and what state it was in, or
+-- nothing when there is no such hold that lives.
+local function finish(prefix, leases, lapsed, member, nonce, owner, state)
+    local hold = prefix .. 'h:' .. member
+    local kept = redis.call('HMGET', hold, 'nonce', 'owner', 'state', 'counters')
+    if kept[1] ~= nonce or kept[2] ~= owner or (kept[3] ~= 'held' and kept[3] ~= 'lapsed') then return nil end
+    for name, _, amount, after in string.gmatch(kept[4], '(%S+) (%S+) (%S+) (%S+)') do
+        give(prefix .. 'c:' .. name, kept[3] == 'held' and amount or after)
+    end
+    redis.call('HSET', hold, 'state', state)
+    redis.call('PEXPIRE', hold, KEPT_MS)
+    redis.call('ZREM', kept[3] == 'held' and leases or lapsed, member)
+    return kept[4], kept[3]
 end

@@ -1,28 +1,26 @@
 -- Begins the lease of a hold anew, and where amounts are given lets it count with those, lapsed or not.
--- ARGV: member, by, lease in ms, a packed list: nothing, or cost, tokens, requests.
--- Answers the state that it is in (false when there is no such hold), and when it expires.
+-- KEYS: hold, leases, lapsed. ARGV: prefix, member, nonce, owner, lease in ms, then nothing or cost, tokens, requests.
+-- Answers when it expires, or the state that it is in ('' when there is no such hold).
 
 local now = now_ms()
-lapse(now, 1000)
-local hold = hold_of(ARGV[2])
-local state = hold and hold[BY] == ARGV[3] and hold[STATE]
-if state ~= 'held' then
-    save()
-    return cmsgpack.pack({state, 0})
-end
-local given = cmsgpack.unpack(ARGV[5])
-if #given > 0 then
-    local actual = {cost = given[1], tokens = given[2], requests = given[3]}
-    local charges = cmsgpack.unpack(hold[CHARGES])
-    for i = 1, #charges, 4 do
-        local amount = actual[charges[i + 1]]
-        more_left(charges[i], charges[i + 2] - amount)
-        charges[i + 2], charges[i + 3] = amount, amount
+lapse(ARGV[1], KEYS[2], KEYS[3], now, 1000)
+local kept = redis.call('HMGET', KEYS[1], 'nonce', 'owner', 'state', 'counters')
+if kept[1] ~= ARGV[3] or kept[2] ~= ARGV[4] then return {'', ''} end
+if kept[3] ~= 'held' then return {kept[3], ''} end
+if ARGV[6] then
+    local actual = {cost = ARGV[6], tokens = ARGV[7], requests = ARGV[8]}
+    local counters = {}
+    for name, unit, amount in string.gmatch(kept[4], '(%S+) (%S+) (%S+) %S+') do
+        local key = ARGV[1] .. 'c:' .. name
+        if redis.call('EXISTS', key) == 1 then
+            add(key, amount)
+            add(key, negated(actual[unit]))
+        end
+        counters[#counters + 1] = table.concat({name, unit, actual[unit], actual[unit]}, ' ')
     end
-    hold[CHARGES] = cmsgpack.pack(charges)
+    redis.call('HSET', KEYS[1], 'counters', table.concat(counters, ' '))
 end
-hold[EXPIRES] = now + ARGV[4]
-keep(ARGV[2], hold)
-redis.call('ZADD', LEASES, hold[EXPIRES], ARGV[2])
-save()
-return cmsgpack.pack({'held', hold[EXPIRES]})
+local expires = string.format('%.0f', now + ARGV[5])
+redis.call('HSET', KEYS[1], 'expires', expires)
+redis.call('ZADD', KEYS[2], expires, ARGV[2])
+return {'held', expires}
