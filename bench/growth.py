@@ -75,6 +75,8 @@ def _more_budgets(tenant: Tenant, count: int, *, scope: str = "customer", value:
 
 def _calm() -> None:
     """What Postgres has to do about so many new rows it does now, not while the clock runs."""
+    # The processes of earlier parts have closed the one that they were born with, which was this one.
+    connections["owner"].close()
     with connections["owner"].cursor() as cursor:
         cursor.execute("VACUUM ANALYZE budgets_budget")
 
