@@ -81,6 +81,12 @@ class Applying:
         return cls(budgets, team_parents(organization_id))
 
     @classmethod
+    def of_ids(cls, organization_id: int, ids: Collection[int]) -> "Applying":
+        """Those of these budgets that are in force. Call inside the organization's scope."""
+        budgets = Budget.objects.in_force().with_scope().filter(organization_id=organization_id, id__in=ids)
+        return cls(budgets, team_parents(organization_id))
+
+    @classmethod
     def to_calls(cls, organization_id: int, calls: Calls) -> "Applying":
         """Those in force that any of the calls may count in, read by what the calls name: at the same cost however many
         budgets there are. Call inside the organization's scope."""

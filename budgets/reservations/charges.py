@@ -132,7 +132,7 @@ def abandon(organization_id: int, lapsed: Sequence[Lapsed], now: datetime) -> in
     if booked:
         tell_crossed(
             organization=Organization.objects.get(id=organization_id),
-            budgets=Applying.of_organization(organization_id), slots=booked, now=now,
+            budgets=Applying.of_ids(organization_id, {slot.budget_id for slot in booked}), slots=booked, now=now,
         )  # fmt: skip
     Authorization.objects.bulk_create(
         Authorization(
