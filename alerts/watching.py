@@ -70,7 +70,8 @@ def _apply(rule: AlertRule, row: RuleStanding, reading: Reading, at: datetime, n
     after, moved = step(
         before, reading.level, period=reading.period, at=at, damping=rule.spec.damping, renews=rule.spec.renews
     )
-    if moved is None and before.open and reading.level is Level.BAD and row.period == reading.period:
+    same = before.open and reading.level is Level.BAD and row.period == reading.period
+    if rule.spec.gathers and moved is None and same:
         return _add(rule, row, reading, now)
     # That it was read is worth a write only where something came of it.
     if replace(after, seen_at=None) == replace(before, seen_at=None):
@@ -86,7 +87,7 @@ def _apply(rule: AlertRule, row: RuleStanding, reading: Reading, at: datetime, n
 def _add(rule: AlertRule, row: RuleStanding, reading: Reading, now: datetime) -> bool:
     """What a rule that gathers found since is added to the period's alert. Only if somebody had seen to that one are
     those told before told again: while it is open, its page says all there is."""
-    if row.alert is None or not rule.spec.gathers:
+    if row.alert is None:
         return False
     found, had = (facts.get(rule.spec.gathers) for facts in (reading.facts, row.alert.facts))
     if not isinstance(found, list) or not isinstance(had, list):

@@ -50,7 +50,10 @@ def _send_of(organization_id: int, clock: Clock) -> int:
         reviews_plan(Organization.objects.get(id=organization_id), clock())
     sent = 0
     while (claimed := _claimed(organization_id, clock())) is not None:
-        planned, mail = claimed
+        planned, membership = claimed
+        # Apart from the claim, which stands whatever becomes of this.
+        with organization_scope(organization_id):
+            mail = _mail(planned, membership, clock())
         try:
             mail.send()
         except (SMTPException, OSError):
@@ -81,8 +84,8 @@ def reviews_plan(organization: Organization, now: datetime) -> None:
         )  # fmt: skip
 
 
-def _claimed(organization_id: int, now: datetime) -> tuple[ReviewMail, EmailMultiAlternatives] | None:
-    """The next mail to send, ours until its next attempt is due; None when there is none."""
+def _claimed(organization_id: int, now: datetime) -> tuple[ReviewMail, Membership] | None:
+    """The next mail to send and to whom, ours until its next attempt is due; None when there is none."""
     with organization_scope(organization_id):
         due = ReviewMail.objects.filter(
             organization_id=organization_id, sent_at=None, next_attempt_at__lte=now, created_at__gt=now - LATEST
@@ -92,7 +95,7 @@ def _claimed(organization_id: int, now: datetime) -> tuple[ReviewMail, EmailMult
             taken = due.filter(id=planned.id).update(attempts=F("attempts") + 1, next_attempt_at=now + wait)
             membership = _member(planned) if taken else None
             if membership is not None:
-                return planned, _mail(planned, membership, now)
+                return planned, membership
     return None
 
 

@@ -5,10 +5,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from django.db.models import Exists, Q
+from django.db.models import Exists, F, Q
 
 from budgets.models import VALUE_SCOPES, Budget, Scope
 from budgets.windows import TOTAL, Window
+from common.db import AnyOf
 from common.periods import Period, PeriodKind
 from tenants.models import Organization
 from tenants.selectors import team_parents
@@ -51,16 +52,22 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """What some calls are found by: their teams, their keys, and the values they name by (scope, name of the tag)."""
+    """What the budgets of some calls are looked up by: their teams, their keys, the values they name, and of tags the
+    names beside the values. Whichever call named what."""
 
     teams: Collection[int]
     keys: Collection[int]
-    values: Mapping[tuple[Scope, str], Collection[str]]
+    values: Mapping[Scope, Collection[str]]
+    tag_names: Collection[str] = ()
 
     @classmethod
-    def of(cls, subject: Subject) -> "Calls":
-        values = {(scope, tag_name): [value] for scope, tag_name, value in subject.named()}
-        return cls([subject.team_id], [subject.virtual_key_id], values)
+    def of(cls, subject: Subject, scopes: Collection[Scope] = VALUE_SCOPES) -> "Calls":
+        """Of one call; of what it names only what is of these scopes."""
+        values: dict[Scope, list[str]] = defaultdict(list)
+        for scope, _, value in subject.named():
+            if scope in scopes:
+                values[scope].append(value)
+        return cls([subject.team_id], [subject.virtual_key_id], values, list(subject.tags))
 
 
 class Applying:
@@ -87,15 +94,16 @@ class Applying:
         return cls(budgets, team_parents(organization_id))
 
     @classmethod
-    def to_calls(cls, organization_id: int, calls: Calls) -> "Applying":
+    def to_calls(cls, organization_id: int, calls: Calls, parents: Parents | None = None) -> "Applying":
         """Those in force that any of the calls may count in, read by what the calls name: at the same cost however many
-        budgets there are. Call inside the organization's scope."""
-        parents = team_parents(organization_id)
+        budgets there are. Call inside the organization's scope, with its teams where they are known."""
+        parents = team_parents(organization_id) if parents is None else parents
         teams = {above for team_id in calls.teams for above in ancestor_ids(parents, team_id)}
         places = Q(scope_type=Scope.ORGANIZATION) | Q(scope_type=Scope.TEAM, team_id__in=teams)
         places |= Q(scope_type=Scope.VIRTUAL_KEY, virtual_key_id__in=calls.keys)
-        for (scope, tag_name), values in calls.values.items():
-            places |= Q(scope_type=scope, tag_name=tag_name, value__in=values)
+        for scope, values in calls.values.items():
+            tagged = [AnyOf(F("tag_name"), calls.tag_names)] if scope == Scope.TAG else []
+            places |= Q(*tagged, AnyOf(F("value"), values), scope_type=scope)
         return cls(Budget.objects.in_force().with_scope().filter(places, organization_id=organization_id), parents)
 
     def __bool__(self) -> bool:
@@ -124,8 +132,8 @@ def budgets_applying(organization_id: int, subject: Subject) -> list[Budget]:
 def scopes_in_use(organization_id: int) -> frozenset[Scope]:
     """The value scopes that some budget in force is set on: what else calls name need not be looked up."""
     budgets = Budget.objects.in_force().filter(organization_id=organization_id)
-    asked = {f"on_{scope}": Exists(budgets.filter(scope_type=scope)) for scope in VALUE_SCOPES}
-    (found,) = Organization.objects.filter(id=organization_id).values_list(*asked.values())
+    asked = [Exists(budgets.filter(scope_type=scope)) for scope in VALUE_SCOPES]
+    (found,) = Organization.objects.filter(id=organization_id).values_list(*asked)
     return frozenset(scope for scope, used in zip(VALUE_SCOPES, found, strict=True) if used)
 
 

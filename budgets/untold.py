@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import date
 
-from budgets.applying import filters_of
 from budgets.labels import scope_label
-from budgets.models import VALUE_SCOPES, Budget
+from budgets.models import VALUE_SCOPES, Budget, Scope
 from common.periods import Period
+from usage.dimensions import TAG_PREFIX
 from usage.values import months_untold
 
 
@@ -14,11 +14,8 @@ def untold(budget: Budget, period: Period) -> tuple[date, ...]:
     """The months of UTC in the period, as their first days, in which sums do not tell what the budget is on."""
     if budget.scope_type not in VALUE_SCOPES or period.start >= period.end:
         return ()
-    months: set[date] = set()
-    for dimension, values in filters_of(budget).items():
-        for value in values:
-            months |= set(months_untold(budget.organization_id, dimension, value, period))
-    return tuple(sorted(months))
+    name = f"{TAG_PREFIX}{budget.tag_name}" if budget.scope_type == Scope.TAG else budget.scope_type
+    return tuple(sorted(set(months_untold(budget.organization_id, name, budget.value, period))))
 
 
 def untold_sentence(budget: Budget, months: Sequence[date]) -> str:

@@ -3,12 +3,15 @@
 Parameters then travel in the protocol, binary where their type has it, instead of being written into the statement.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from django.db import InterfaceError, OperationalError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import BooleanField, F, Lookup
+from django.db.models.sql.compiler import SQLCompiler
 
 from common.problems import Problem
 
@@ -22,6 +25,21 @@ def server_cursor() -> Iterator["psycopg.Cursor[tuple[Any, ...]]"]:
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         yield cursor
+
+
+class AnyOf(Lookup):
+    """Whether a column of text is one of these: a condition that takes thousands of them as one parameter, and an index
+    on the column where `IN` of a query would take none."""
+
+    prepare_rhs = False
+    output_field = BooleanField()
+
+    def __init__(self, column: F, texts: Collection[str]) -> None:
+        super().__init__(column, sorted(texts))
+
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
+        column, parameters = self.process_lhs(compiler, connection)
+        return f"{column} = ANY(%s::text[])", (*parameters, self.rhs)
 
 
 def outage(error: BaseException | None) -> Problem | None:

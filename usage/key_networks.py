@@ -71,7 +71,8 @@ class KeyNetworks:
         with self._lock:
             if use not in self._waiting and len(self._waiting) >= MOST_NOTED:
                 return
-            self._waiting[use] = (self._waiting.get(use, (now, now))[0], now)
+            # Threads come here in any order.
+            self._waiting[use] = _joined(self._waiting.get(use), (now, now))
             if len(self._noted) >= MOST_NOTED:
                 self._noted.clear()
             self._noted[use] = hour
@@ -95,8 +96,8 @@ class KeyNetworks:
     def _keep(self, *unwritten: Mapping[Use, Span]) -> None:
         with self._lock:
             for spans in unwritten:
-                for use, (first, last) in spans.items():
-                    self._waiting[use] = (first, self._waiting.get(use, (last, last))[1])
+                for use, span in spans.items():
+                    self._waiting[use] = _joined(self._waiting.get(use), span)
 
     def forget(self) -> None:
         """Begins anew, as a new process does."""
@@ -107,6 +108,10 @@ class KeyNetworks:
     def start_writing(self) -> None:
         """Starts this process's thread that writes; called once, after any fork."""
         self._background.start(every=settings.INTAKE_COUNT_SECONDS)
+
+
+def _joined(one: Span | None, other: Span) -> Span:
+    return other if one is None else (min(one[0], other[0]), max(one[1], other[1]))
 
 
 key_networks = KeyNetworks()

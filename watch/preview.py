@@ -163,7 +163,9 @@ def _rows_by_status(place: Place, begin: datetime) -> Iterator[tuple[datetime, S
         rows = place.spend(Period(begin, place.hour), Interval.HOUR, also=("status",))
     except UnanswerableError:
         days = place.spend(Period(begin, place.today.end), Interval.DAY, also=("status",))
-        ends = ((period_at(PeriodKind.DAY, row.start, place.zone).end, row) for row in days if row.start is not None)
+        # Of a day that has no full hour yet there is nothing to say.
+        begun = ((row.start, row) for row in days if row.start is not None and row.start < place.hour)
+        ends = ((period_at(PeriodKind.DAY, start, place.zone).end, row) for start, row in begun)
         yield from ((min(end, place.hour) - HOUR, row) for end, row in ends)
     else:
         yield from ((row.start, row) for row in rows if row.start is not None)
@@ -203,6 +205,7 @@ WHY_NOT = {
     RuleKind.BUDGET_THRESHOLD: _BUDGETS,
     RuleKind.FORECAST_OVERRUN: _BUDGETS,
     RuleKind.RUN_OUT: _BUDGETS,
+    RuleKind.KEY_NEW_NETWORK: "A network is new only once; where a key was used from stands on its own page.",
     RuleKind.NEW_MODEL: "A model is new only once, and there is nothing to set.",
     RuleKind.UNPRICED_USAGE: "There is nothing to set; what has no price today stands under Unpriced.",
     RuleKind.INGESTION_STALLED: "How long usage waited is not kept once it is counted.",

@@ -15,6 +15,8 @@ from common.impatient_redis import impatient_client
 
 # What an authorization may lose by waiting for Redis.
 TIMEOUT_S = 0.5
+# How many counters are read before an answer is waited for.
+AT_ONCE = 1_000
 # More than this of one thing is not told apart: 64 bits must hold limits, holds and what was used together.
 LARGEST_SETTLED = 4 * 10**18
 
@@ -247,16 +249,13 @@ class Engine:
 
     def standing(self, organization_id: int, counters: Sequence[str]) -> list[Standing | None]:
         """Where each counter stands; None where there is none."""
-        prefix = prefix_of(organization_id)
-        pipeline = self.client.pipeline(transaction=False)
-        for counter in counters:
-            pipeline.hmget(f"{prefix}c:{counter}", ["seq", "limit", "settled", "left"])
-        return [
-            None
-            if version in (None, "-1")
-            else Standing(int(settled), int(limit) - int(settled) - int(left), int(version))
-            for version, limit, settled, left in pipeline.execute()
-        ]
+        found: list[list[Any]] = []
+        for at in range(0, len(counters), AT_ONCE):
+            pipeline = self.client.pipeline(transaction=False)
+            for counter in counters[at : at + AT_ONCE]:
+                pipeline.hmget(f"{prefix_of(organization_id)}c:{counter}", ["seq", "limit", "settled", "left"])
+            found += pipeline.execute()
+        return [_standing(*map(int, kept)) if None not in kept else None for kept in found]
 
 
 def prefix_of(organization_id: int) -> str:
@@ -283,6 +282,10 @@ def _reserved(reply: str, reference: Reference) -> Held | Refused | Missing | Co
             waits, lefts, settled = parts
             return Refused(_integers(lefts), _integers(settled), _integers(waits))
     return Conflict()
+
+
+def _standing(version: int, limit: int, settled: int, left: int) -> Standing | None:
+    return None if version < 0 else Standing(settled, limit - settled - left, version)
 
 
 def _integers(text: str) -> tuple[int, ...]:

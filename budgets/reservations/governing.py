@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from budgets.applying import Subject, budgets_applying, scopes_in_use, window_of
+from budgets.applying import Applying, Calls, Subject, scopes_in_use, window_of
 from budgets.limits import limit_at, limits_of
 from budgets.models import Budget, BudgetAction, BudgetLimit, Enforcement, Scope
 from budgets.reservations.models import LadderStep, ModelAllowance, RateLimit
@@ -95,8 +95,12 @@ class Common:
         return found
 
     def _read(self, subject: Subject) -> list[Governed]:
+        """By no more of the call than it is remembered by, or another call would be governed by what this one named."""
         with organization_scope(self.organization_id):
-            return _read(self.organization_id, subject)
+            calls = Calls.of(subject, self.scopes)
+            return _governed(
+                self.organization_id, Applying.to_calls(self.organization_id, calls, self.parents).of(subject)
+            )
 
 
 _known: dict[int, Common] = {}
@@ -157,8 +161,7 @@ def _grantee(row: RateLimit | ModelAllowance) -> tuple[str, int]:
     return ("team", row.team_id) if row.team_id else ("key", row.virtual_key_id or 0)
 
 
-def _read(organization_id: int, subject: Subject) -> list[Governed]:
-    budgets = budgets_applying(organization_id, subject)
+def _governed(organization_id: int, budgets: Sequence[Budget]) -> list[Governed]:
     if not budgets:
         return []
     # With what rolled over into the present window; what rolls over into the next is there within `BELIEVED_S` of its

@@ -212,8 +212,10 @@ def _put_right(organization_id: int, counted: Sequence[Counted]) -> list[int]:
     before = engine().standing(organization_id, names)
     sums = read_sums(organization_id, counted) if counted else []
     wrong = [_difference(one, kept) for one, kept in zip(sums, before, strict=True)]
-    engine().doubt(organization_id, [name for name, difference in zip(names, wrong, strict=True) if difference])
-    engine().settle(organization_id, sums, [])
+    doubted = [each for each, difference in zip(counted, wrong, strict=True) if difference]
+    engine().doubt(organization_id, [each.name for each in doubted])
+    # Read again after that: what is settled from then on reaches them, and what was before is in these sums.
+    engine().settle(organization_id, [*sums, *read_sums(organization_id, doubted)] if doubted else sums, [])
     return [max(abs(one.before - one.after), difference) for one, difference in zip(opened, wrong, strict=True)]
 
 

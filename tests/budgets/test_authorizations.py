@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from budgets.applying import Subject
 from budgets.models import Action, Budget, BudgetAction, BudgetLimit
 from budgets.reservations import authorize as authorizing
-from budgets.reservations.governing import forget_governing
+from budgets.reservations.governing import common_of, forget_governing
 from budgets.reservations.models import LadderStep, ModelAllowance, RateLimit, Refusal
 from budgets.reservations.outage import Outage
 from budgets.reservations.settled import engine
@@ -275,6 +276,19 @@ def test_the_same_id_again(tenant: Tenant, ask: Callable[..., Answer]) -> None:
     assert ask(id="x", model="gpt-4o").problem == (409, "authorization-conflict")
     _, secret = make_key(tenant, "other")
     assert Caller({"Authorization": f"Bearer {secret}"})("POST", "authorizations", request(id="x")).status == 402
+
+
+def test_a_budget_made_meanwhile_governs_no_call_that_it_is_not_on(tenant: Tenant) -> None:
+    """Nobody watched customers when this process looked: until it looks again it tells none apart."""
+    common = common_of(tenant.id)
+    make_budget(tenant, "acme", on="customer", value="acme")
+    for customer in ("acme", "other", ""):
+        subject = Subject(tenant.team.id, tenant.key.id, customer=customer)
+        assert common.governing(subject) == []
+    forget_governing()
+    for customer, names in (("acme", ["acme"]), ("other", [])):
+        subject = Subject(tenant.team.id, tenant.key.id, customer=customer)
+        assert [each.budget.name for each in common_of(tenant.id).governing(subject)] == names
 
 
 def test_released_renewed_and_shown(tenant: Tenant, ask: Callable[..., Answer]) -> None:

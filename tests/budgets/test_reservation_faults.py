@@ -266,6 +266,15 @@ def test_usage_that_arrives_before_a_counter_names_its_organization(
     assert engine().client.sismember(ORGANIZATIONS, str(acme.id))
 
 
+def test_an_organization_that_is_gone_holds_no_other_up(acme: Tenant) -> None:
+    hard(acme)
+    ask(acme, "x")
+    ends_its_lease(acme)
+    engine().client.sadd(ORGANIZATIONS, 1)
+    assert sweep(timezone.now()) == 1
+    assert not engine().client.sismember(ORGANIZATIONS, "1")
+
+
 def test_a_ledger_older_than_the_counters_is_believed(acme: Tenant) -> None:
     """A database that was restored from a backup has forgotten versions that Redis has seen."""
     hard(acme)

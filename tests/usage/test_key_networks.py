@@ -44,6 +44,16 @@ def rows(tenant: Tenant) -> dict[str, tuple[datetime, datetime, datetime, int]]:
         }
 
 
+def test_moments_may_come_in_any_order(tenant: Tenant) -> None:
+    """Threads read the clock before they come to note, over the turn of an hour too."""
+    after = NOW.replace(minute=0, second=0, microsecond=0)
+    before = after - timedelta(microseconds=1)
+    for moment in (after, before):
+        note(tenant, "203.0.113.7", moment)
+    key_networks.flush()
+    assert rows(tenant)["203.0.113.0/24"][:2] == (before, after)
+
+
 def test_a_network_is_written_once_an_hour_and_its_days_are_counted(
     tenant: Tenant, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:

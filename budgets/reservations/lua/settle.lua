@@ -8,7 +8,7 @@ local prefix, counters = ARGV[1], tonumber(ARGV[3])
 for i = 1, counters do
     local key, value, version = prefix .. 'c:' .. ARGV[3 * i + 1], ARGV[3 * i + 2], ARGV[3 * i + 3]
     local kept = redis.call('HMGET', key, 'seq', 'settled')
-    if kept[1] and tonumber(version) > tonumber(kept[1]) then
+    if kept[1] and kept[2] and tonumber(version) > tonumber(kept[1]) then
         add(key, kept[2])
         add(key, negated(value))
         redis.call('HSET', key, 'settled', value, 'seq', version)
