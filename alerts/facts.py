@@ -25,7 +25,9 @@ LABELS = {
     "team": "Team",
     "virtual_key": "Virtual key",
     "networks": "Networks",
+    "more_networks": "More networks",
     "first_seen": "First seen",
+    "newest_seen": "Newest seen",
     "known_networks": "Networks known before",
     "provider": "Provider",
     "model": "Model",
@@ -58,7 +60,7 @@ LABELS = {
 }
 _MONEY = frozenset({"spent", "limit", "usual", "forecast", "increase", "limit_now", "limit_then"})
 _PERCENT = frozenset({"threshold", "percent"})
-_MOMENTS = frozenset({"period_start", "period_end", "runs_out_at", "until", "first_seen"})
+_MOMENTS = frozenset({"period_start", "period_end", "runs_out_at", "until", "first_seen", "newest_seen"})
 # Facts that say how to read or where to go rather than something to read.
 _UNSPOKEN = frozenset({"link", "timezone"})
 

@@ -131,7 +131,7 @@ class KindSpec:
     # A new period gets an alert of its own, though the one before has not recovered.
     renews: bool = False
     networks: tuple[NetworkList, ...] = ()
-    # The list among an alert's facts to which later readings of its period add.
+    # The list among an alert's facts (`alerts.lists`) to which later readings of its period add.
     gathers: str = ""
 
     @property

@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from alerts.endings import alerts_end, open_alerts
 from alerts.facts import one_line
 from alerts.kinds import AlertKind
+from alerts.machine import Phase
 from alerts.models import Alert, AlertRule, Channel, RuleChannel, RuleStanding, Severity
 from alerts.rule_kinds import KINDS, RuleKind, ScopeType, parameters_checked
 from alerts.services import TEST_INTERVAL, Actor, alert_write
@@ -62,14 +63,16 @@ def rule_create(*, organization: Organization, kind: str, draft: RuleDraft, acto
 def rule_update(*, rule: AlertRule, version: int, draft: RuleDraft, actor: Actor, now: datetime) -> AlertRule:
     """Changes the version that the caller saw; Problem 412 `stale-write` for another.
 
-    Another scope or other parameters begin anew: what fired under the old ones ends without a word.
+    Another scope or other parameters begin anew: what fired under the old ones ends without a word. But news that was
+    told stays told.
     """
     rule = _unchanged(rule, version)
     before = (rule.scope_type, rule.scope_value, rule.tag_name, rule.parameters, rule.enabled)
     _fill(rule, draft)
     rule.version += 1
     if before != (rule.scope_type, rule.scope_value, rule.tag_name, rule.parameters, rule.enabled):
-        _begin_anew(rule, "The rule was changed.", now)
+        anew = _keep_news if rule.spec.once else _begin_anew
+        anew(rule, "The rule was changed.", now)
     _save(rule, draft)
     _audit(rule, "alert_rule.updated", actor, now)
     return rule
@@ -189,6 +192,16 @@ def _begin_anew(rule: AlertRule, why: str, now: datetime) -> None:
     """Whatever it has fired ends, also what was raised at settling."""
     rule.evaluated_at = None
     RuleStanding.objects.filter(organization_id=rule.organization_id, rule=rule).delete()
+    alerts_end(open_alerts(rule.organization_id).filter(rule=rule), why=why, now=now)
+
+
+def _keep_news(rule: AlertRule, why: str, now: datetime) -> None:
+    """Only what the change makes news is told. Switched off, it ends what fires; that counts as seen to from then."""
+    rule.evaluated_at = None
+    if rule.enabled:
+        return
+    firing = RuleStanding.objects.filter(organization_id=rule.organization_id, rule=rule, phase=Phase.FIRING.value)
+    firing.update(phase=Phase.ACKNOWLEDGED.value)
     alerts_end(open_alerts(rule.organization_id).filter(rule=rule), why=why, now=now)
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from alerts.endings import alerts_end
 from alerts.facts import GivenFacts, facts_checked, one_line
 from alerts.kinds import AlertKind
+from alerts.lists import Item, come_since
 from alerts.machine import OPEN, Level, Phase, Standing, Step, step
 from alerts.models import SUBJECT_LENGTH, Alert, AlertEventKind, AlertRule, RuleStanding, Severity
 from alerts.recovering import alert_fires_again, alert_recovers, alert_still_fires
@@ -22,7 +23,8 @@ PERIOD_OVER, LATER_NEWS = "Its period is over.", "There is later news."
 class Reading:
     """What a rule finds at one subject. Title and facts are those of the alert, should it come to one.
 
-    `period` is what one alert stands for; `value` says in a few words what was read, for the history.
+    `period` is what one alert stands for; `value` says in a few words what was read, for the history. `gathered` is all
+    that a rule that gathers has found in the period, in the order in which it appeared; the facts need not name it all.
     """
 
     subject: str
@@ -31,6 +33,7 @@ class Reading:
     title: str = ""
     facts: GivenFacts = field(default_factory=dict)
     value: str = ""
+    gathered: Sequence[Item] = ()
 
 
 def readings_apply(*, rule: AlertRule, readings: Sequence[Reading], at: datetime, now: datetime) -> int:
@@ -89,19 +92,14 @@ def _add(rule: AlertRule, row: RuleStanding, reading: Reading, now: datetime) ->
     those told before told again: while it is open, its page says all there is."""
     if row.alert is None:
         return False
-    found, had = (facts.get(rule.spec.gathers) for facts in (reading.facts, row.alert.facts))
-    if not isinstance(found, list) or not isinstance(had, list):
-        raise TypeError(f"the fact {rule.spec.gathers} must be a list")
-    more = [each for each in found if each not in had]
+    more = come_since(row.alert.facts, rule.spec.gathers, reading.gathered)
     if not more:
         return False
-    row.alert.title = one_line(reading.title)[:TITLE_LENGTH]
-    row.alert.facts = facts_checked({**reading.facts, rule.spec.gathers: [*had, *more]})
-    row.alert.save(update_fields=["title", "facts"])
-    alert_noted(row.alert, AlertEventKind.ADDED, now, note=", ".join(more))
+    alert_noted(row.alert, AlertEventKind.ADDED, now, note=more)
     if row.phase != Phase.ACKNOWLEDGED:
+        _says(row.alert, reading)
         return False
-    row.alert = _fire(rule, reading, now)
+    _fire_again(row.alert, reading, now)
     row.phase = Phase.FIRING.value
     row.save()
     return True
@@ -113,7 +111,7 @@ def _perform(moved: Step, rule: AlertRule, row: RuleStanding, reading: Reading, 
             if row.alert is not None:
                 alert_recovers(row.alert, note=reading.value, now=now)
         case Step.RENEWED:
-            if row.alert is not None:
+            if row.alert is not None and row.alert.recovered_at is None:
                 # What still is wrong has an alert of its own.
                 alerts_end([row.alert], why=LATER_NEWS if rule.spec.once else PERIOD_OVER, now=now)
             row.alert = _fire(rule, reading, now)
@@ -130,8 +128,19 @@ def _fire(rule: AlertRule, reading: Reading, now: datetime) -> Alert:
     )  # fmt: skip
     if alert is None:
         alert = Alert.objects.get(organization_id=rule.organization_id, dedup_key=bounded(key))
-        alert_fires_again(alert, note=reading.value, now=now)
+        _fire_again(alert, reading, now)
     return alert
+
+
+def _fire_again(alert: Alert, reading: Reading, now: datetime) -> None:
+    _says(alert, reading)
+    alert_fires_again(alert, note=reading.value, now=now)
+
+
+def _says(alert: Alert, reading: Reading) -> None:
+    """What is read now takes the place of what was read before."""
+    alert.title, alert.facts = one_line(reading.title)[:TITLE_LENGTH], facts_checked(reading.facts)
+    alert.save(update_fields=["title", "facts"])
 
 
 def periods_end(*, organization_id: int, now: datetime) -> int:

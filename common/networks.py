@@ -20,7 +20,7 @@ def origin(meta: Mapping[str, Any], trusted_proxies: int) -> str | None:
 
     Behind so many proxies, each of which adds the address it was asked from at the end of X-Forwarded-For, the caller
     is who the outermost of them names: what stands before that is the caller's own word. Without proxies the header
-    counts for nothing. The same rule by which logins are counted.
+    counts for nothing. Logins are counted by the same name, but refused where there are fewer names than proxies.
     """
     forwarded = meta.get("HTTP_X_FORWARDED_FOR", "") if trusted_proxies else ""
     if not forwarded:

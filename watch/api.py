@@ -123,8 +123,9 @@ class RuleView(RuleAPIView):
     @extend_schema(
         operation_id="alert_rules_change",
         summary="Change an alert rule",
-        description="Another scope or other parameters begin anew. Name the version you saw in `If-Match`, or `*`: 428"
-        " without it, 412 with the rule as it stands in `current` when somebody else was faster.",
+        description="Another scope or other parameters begin anew; news (a model, a price, a network) that was told is"
+        " not told again. Name the version you saw in `If-Match`, or `*`: 428 without it, 412 with the rule as it"
+        " stands in `current` when somebody else was faster.",
         request=RuleChangeSerializer,
         parameters=[IF_MATCH, ETAG],
         responses={200: AlertRuleSerializer, **problems(400, 404, 412, 415, 428)},

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 
+from alerts.lists import NAMED, Item, named
 from alerts.machine import Level
 from alerts.models import AlertRule
 from alerts.rule_kinds import RuleKind, ScopeType, networks_of
@@ -15,12 +16,10 @@ from common.periods import PeriodKind, period_at
 from tenants.models import VirtualKey
 from tenants.selectors import team_parents
 from tenants.tree import ancestor_ids, subtree_ids
+from usage.key_networks import MOST_OF_A_KEY
 from usage.models import KeyNetwork
 from watch.origins import Seen, unfamiliar
 from watch.place import Place
-
-# An alert names so many; all of them are on the key's page.
-NAMED = 100
 
 
 def read_key_networks(place: Place) -> Iterator[Reading]:
@@ -36,7 +35,7 @@ def read_key_networks(place: Place) -> Iterator[Reading]:
     ours = networks_of(place.rule.kind, place.rule.parameters)["ours"]
     for key_id in sorted(by_key):
         seen = by_key[key_id]
-        news = unfamiliar(seen, since=since, days=place.values["days"], ours=ours)
+        news = unfamiliar(seen, since=since, days=place.values["days"], ours=ours, most=MOST_OF_A_KEY)
         for day, of_day in _by_day(place, news).items():
             known = sum(each.appeared_at < of_day[0].appeared_at for each in seen)
             yield _reading(place, keys[key_id], day, of_day, known)
@@ -84,8 +83,8 @@ def _local(place: Place, moment: datetime) -> str:
 
 
 def _reading(place: Place, key: VirtualKey, day: str, news: Sequence[Seen], known: int) -> Reading:
-    networks = [each.network for each in news]
-    what = f"a new network, {networks[0]}" if len(networks) == 1 else f"{len(networks)} new networks"
+    gathered = [Item(each.network, each.appeared_at) for each in news]
+    what = f"a new network, {news[0].network}" if len(news) == 1 else f"{len(news)} new networks"
     return Reading(
         f"virtual_key:{key.id}:{day}",
         Level.BAD,
@@ -94,7 +93,7 @@ def _reading(place: Place, key: VirtualKey, day: str, news: Sequence[Seen], know
         {
             "virtual_key": key.name,
             "team": key.team.name,
-            "networks": networks[:NAMED],
+            **named("networks", gathered),
             "first_seen": news[0].appeared_at.isoformat(),
             "known_networks": known,
             "timezone": place.zone.key,
@@ -102,5 +101,6 @@ def _reading(place: Place, key: VirtualKey, day: str, news: Sequence[Seen], know
             # Everybody may see it, and who looks after the key finds there where it is used from and how to end it.
             "link": place.path(f"keys?team={key.team_id}"),
         },
-        value=f"Used from {', '.join(networks)}",
+        value=f"Used from {', '.join(item.name for item in gathered[-NAMED:])}",
+        gathered=gathered,
     )

@@ -18,13 +18,13 @@ class Seen:
     appeared_at: datetime
 
 
-def unfamiliar(seen: Sequence[Seen], *, since: datetime, days: int, ours: Sequence[Network]) -> list[Seen]:
+def unfamiliar(seen: Sequence[Seen], *, since: datetime, days: int, ours: Sequence[Network], most: int) -> list[Seen]:
     """Of all networks of one key those that are news since then, in the order in which they appeared.
 
-    What appears within so many days of the key's first use is how it is got to know. A key that has been used from more
-    networks in these days than are kept of it is used from anywhere, and never news.
+    What appears within so many days of the key's first use is how it is got to know. A key with as many networks as
+    are kept of it at `most` is used from anywhere, and never news: which ones it was used from before is forgotten.
     """
-    if not seen:
+    if not seen or len(seen) >= most:
         return []
     known_from = min(each.first_seen_at for each in seen) + timedelta(days=days)
     news = (each for each in seen if each.appeared_at >= max(since, known_from))

@@ -251,6 +251,12 @@ def test_another_scope_begins_anew(ruled: Tenant) -> None:
         rule_update(rule=rule, version=1, draft=draft, actor=ruled.owner, now=NOW + HOUR)
         assert not RuleStanding.objects.exists()
     assert (alerts(ruled)[0].state, history(ruled)) == ("recovered", ["ended"])
+    use(ruled, spent(NOW - HOUR, 20, status="error"), now=NOW)
+    for minutes in (0, 10):
+        read(ruled, NOW + HOUR + minutes * timedelta(minutes=1))
+    alert, notice = alerts(ruled)
+    assert (alert.state, notice.title) == ("firing", f"Again: {alert.title}")
+    assert [each.facts["spent"] for each in (alert, notice)] == ["30.000000000"] * 2, "what is read now"
 
 
 def test_a_rule_decides_about_thresholds_of_budgets(ruled: Tenant) -> None:

@@ -131,7 +131,8 @@ def test_many_at_once_are_one_alert_and_later_ones_are_added_to_it(known: Tenant
     assert (read(known, NOW + 6 * MINUTE), told(known)) == (0, 1)
     (alert,) = alerts(known)
     assert alert.title == "Key first key is used from 31 new networks"
-    assert alert.facts["networks"][-1] == "192.0.2.0/24"
+    assert (len(alert.facts["networks"]), alert.facts["networks"][-1]) == (20, "192.0.2.0/24")
+    assert (alert.facts["more_networks"], alert.facts["newest_seen"]) == (11, (NOW + 5 * MINUTE).isoformat())
     assert history(known) == ["added"]
 
 
@@ -139,8 +140,7 @@ def test_what_is_added_to_a_seen_alert_is_told_again(known: Tenant) -> None:
     make_rule(known, KIND)
     used(known, "203.0.113.7", at=NOW)
     read(known, NOW + MINUTE)
-    with organization_scope(known.id):
-        alert_acknowledge(alert=Alert.objects.get(), actor=known.owner, now=NOW + 2 * MINUTE)
+    acknowledge(known, NOW + 2 * MINUTE)
     assert read(known, NOW + 3 * MINUTE) == 0
     used(known, "192.0.2.7", at=NOW + 5 * MINUTE)
     assert [read(known, NOW + 6 * MINUTE), read(known, NOW + 7 * MINUTE)] == [1, 0]
@@ -149,6 +149,29 @@ def test_what_is_added_to_a_seen_alert_is_told_again(known: Tenant) -> None:
     ]  # fmt: skip
     assert alerts(known)[0].state == "firing"
     assert history(known) == ["acknowledged", "added", "fired_again"]
+
+
+def test_a_seen_alert_is_told_again_of_what_comes_after_hundreds_until_the_key_is_used_from_anywhere(
+    known: Tenant,
+) -> None:
+    make_rule(known, KIND)
+    many = [f"10.0.{number}.7" for number in range(254)]
+    used(known, *many[:150], at=NOW)
+    read(known, NOW + MINUTE)
+    acknowledge(known, NOW + 2 * MINUTE)
+    assert read(known, NOW + 3 * MINUTE) == 0
+    used(known, *many[150:], at=NOW + 4 * MINUTE)
+    assert [read(known, NOW + minutes * MINUTE) for minutes in (5, 6)] == [1, 0]
+    assert titles(known)[1:] == ["Again: Key first key is used from 254 new networks"]
+    assert len(alerts(known)[0].facts["networks"]) == 20
+    acknowledge(known, NOW + 7 * MINUTE)
+    used(known, "192.0.2.7", at=NOW + 8 * MINUTE)
+    assert (read(known, NOW + 9 * MINUTE), len(titles(known))) == (0, 2), "as many as are kept"
+
+
+def acknowledge(tenant: Tenant, now: datetime) -> None:
+    with organization_scope(tenant.id):
+        alert_acknowledge(alert=Alert.objects.earliest("id"), actor=tenant.owner, now=now)
 
 
 def test_each_day_has_an_alert_of_its_own(known: Tenant) -> None:
@@ -167,10 +190,52 @@ def test_networks_that_are_ours_are_no_news(known: Tenant) -> None:
     rule = make_rule(known, KIND, ours=["203.0.112.0/23"])
     used(known, "203.0.113.7", at=NOW)
     assert read(known, NOW + MINUTE) == 0
-    with organization_scope(known.id):
-        draft = RuleDraft("The rule", RuleScope(), "warning", {"ours": ["203.0.112.0/24"]})
-        rule_update(rule=rule, version=1, draft=draft, actor=None, now=NOW)
+    change(known, rule, ours=["203.0.112.0/24"])
     assert read(known, NOW + 2 * MINUTE) == 1
+
+
+def change(tenant: Tenant, rule: AlertRule, *, enabled: bool = True, **parameters: Any) -> None:
+    with organization_scope(tenant.id):
+        rule.refresh_from_db()
+        draft = RuleDraft("The rule", RuleScope(), "warning", parameters, enabled=enabled)
+        rule_update(rule=rule, version=rule.version, draft=draft, actor=None, now=NOW)
+
+
+def test_a_rule_that_changes_tells_no_old_news_again(known: Tenant) -> None:
+    """Neither what nobody has seen yet nor what somebody has; but what comes after, without what is ours by now."""
+    rule, other = make_rule(known, KIND), make_key(known, "other", known.team)[0]
+    used(known, "198.51.100.7", at=NOW - 10 * DAY, key=other)
+    for key in (known.key, other):
+        used(known, "203.0.113.7", "192.0.2.7", at=NOW, key=key)
+    assert read(known, NOW + MINUTE) == 2
+    acknowledge(known, NOW + 2 * MINUTE)
+    change(known, rule, ours=["192.0.2.0/24"])
+    assert read(known, NOW + 3 * MINUTE) == 0
+    assert sorted(alert.state for alert in alerts(known)) == ["acknowledged", "firing"]
+    (seen,) = (alert for alert in alerts(known) if alert.state == "acknowledged")
+    key = known.key if seen.facts["virtual_key"] == "first key" else other
+    used(known, "10.0.0.7", at=NOW + 4 * MINUTE, key=key)
+    assert read(known, NOW + 5 * MINUTE) == 1
+    assert titles(known)[2:] == [f"Again: Key {key.name} is used from 2 new networks"]
+    assert [alert.facts["networks"] for alert in alerts(known) if alert.subject == seen.subject] == [
+        ["203.0.113.0/24", "10.0.0.0/24"]
+    ] * 2
+    # What is news under the new parameters alone is told.
+    acknowledge(known, NOW + 6 * MINUTE)
+    change(known, rule, ours=["10.0.0.0/24"])
+    assert read(known, NOW + 7 * MINUTE) == 1
+
+
+def test_a_rule_that_was_off_tells_only_what_came_since(known: Tenant) -> None:
+    rule = make_rule(known, KIND)
+    used(known, "203.0.113.7", at=NOW)
+    read(known, NOW + MINUTE)
+    change(known, rule, enabled=False)
+    assert (read(known, NOW + 2 * MINUTE), alerts(known)[0].state) == (0, "recovered")
+    change(known, rule)
+    assert read(known, NOW + 3 * MINUTE) == 0
+    used(known, "192.0.2.7", at=NOW + 4 * MINUTE)
+    assert (read(known, NOW + 5 * MINUTE), alerts(known)[0].state) == (1, "firing")
 
 
 def test_only_keys_of_the_scope_that_can_be_used(known: Tenant) -> None:

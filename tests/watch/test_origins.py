@@ -1,10 +1,12 @@
 """When a network is news: only to a key that is known, and not when it is ours."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 
 import pytest
 
+from common.networks import Network
 from watch.origins import Seen, unfamiliar
 
 NOW = datetime(2026, 11, 24, 18, 10, tzinfo=UTC)
@@ -39,5 +41,15 @@ HOME, OFFICE, CLOUD = "198.51.100.0/24", "192.0.2.0/24", "203.0.113.0/24"
     ],
 )
 def test_news(networks: list[Seen], ours: list[str], news: list[str]) -> None:
-    found = unfamiliar(networks, since=NOW - DAY, days=7, ours=[ip_network(each) for each in ours])
-    assert [each.network for each in found] == news
+    assert found(networks, [ip_network(each) for each in ours]) == news
+
+
+def found(networks: list[Seen], ours: Sequence[Network] = ()) -> list[str]:
+    return [each.network for each in unfamiliar(networks, since=NOW - DAY, days=7, ours=ours, most=256)]
+
+
+def test_a_key_with_as_many_networks_as_are_kept_is_used_from_anywhere() -> None:
+    """However long ago it was used from the first of them."""
+    rotating = [seen(f"10.0.{number}.0/24", 0) for number in range(254)]
+    assert len(found([seen(HOME, 300), *rotating])) == 254
+    assert found([seen(HOME, 300), seen(CLOUD, 0), *rotating]) == []
