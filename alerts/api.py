@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from alerts.channels.webhook import new_secret
+from alerts.enabling import channel_enable
 from alerts.kinds import AlertKind
 from alerts.models import Alert, AlertState, Channel, ChannelKind, Severity
 from alerts.positions import cursor_after, position_at
@@ -29,7 +30,6 @@ from alerts.services import (
     channel_create,
     channel_delete,
     channel_disable,
-    channel_enable,
     channel_secret_rotate,
     channel_test,
     channel_update,

@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from alerts.channels.webhook import new_secret
+from alerts.enabling import channel_enable
 from alerts.forms import FORMS, ChannelForm, RotateSecretForm, form_of, new_form, secret_version
 from alerts.models import Channel, ChannelKind
 from alerts.selectors import channel_list
@@ -19,7 +20,6 @@ from alerts.services import (
     channel_create,
     channel_delete,
     channel_disable,
-    channel_enable,
     channel_secret_rotate,
     channel_test,
     channel_update,

@@ -6,7 +6,8 @@ second one. An incident is open at a channel from the last message that opened i
 
 from datetime import datetime
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from alerts.kinds import CLOSING
 from alerts.models import Action, Alert, Channel, ChannelKind, Delivery, DeliveryStatus
@@ -41,20 +42,36 @@ def open_at(alert: Alert) -> list[Channel]:
     return list(Channel.objects.listening().filter(organization_id=alert.organization_id, id__in=_opened(alert)))
 
 
+def left_open(channel: Channel) -> list[Alert]:
+    """The alerts that are over and whose incident is open at the channel."""
+    if channel.kind not in INCIDENT_KINDS:
+        return []
+    told = _told(channel.organization_id).filter(channel=channel)
+    told = told.annotate(incident=Coalesce("alert__about_id", "alert_id"))
+    closed = told.filter(alert__kind__in=CLOSING, incident=OuterRef("incident"), id__gt=OuterRef("id"))
+    opening = told.exclude(alert__kind__in=CLOSING).filter(~Exists(closed))
+    return list(
+        Alert.objects.filter(
+            organization_id=channel.organization_id, recovered_at__isnull=False, id__in=opening.values("incident")
+        ).order_by("id")
+    )
+
+
 def _opened(alert: Alert) -> dict[int, int]:
     """Channel id → the id of the alert or notice whose message opened the incident there last."""
-    told = Delivery.objects.filter(
-        Q(alert=alert) | Q(alert__about=alert),
-        organization_id=alert.organization_id,
-        action=Action.FIRE,
-        channel__kind__in=INCIDENT_KINDS,
-        channel__enabled=True,
-    ).exclude(status__in=_UNTOLD)
+    told = _told(alert.organization_id).filter(
+        Q(alert=alert) | Q(alert__about=alert), channel__kind__in=INCIDENT_KINDS, channel__enabled=True
+    )
     latest = {
         channel_id: (alert_id, kind)
         for channel_id, alert_id, kind in told.order_by("id").values_list("channel_id", "alert_id", "alert__kind")
     }
     return {channel_id: alert_id for channel_id, (alert_id, kind) in latest.items() if kind not in CLOSING}
+
+
+def _told(organization_id: int) -> QuerySet[Delivery]:
+    """What channels were told or are about to be, each by a message of its own; acknowledgements apart."""
+    return Delivery.objects.filter(organization_id=organization_id, action=Action.FIRE).exclude(status__in=_UNTOLD)
 
 
 def told_since(delivery: Delivery) -> datetime:

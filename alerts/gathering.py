@@ -1,7 +1,7 @@
 """Digests: what is due above a channel's limit is gathered and told in one message. Nothing is dropped.
 
 A digest is an alert of its own with one delivery; a gathered delivery names it. Critical alerts, tests, what follows up
-an alert and what some recipients have already go at once.
+an alert, and what some recipients or a keeper of incidents may have already go at once.
 """
 
 from collections import defaultdict
@@ -51,6 +51,8 @@ def gather(organization_id: int, now: datetime) -> None:
         .exclude(alert__severity=Severity.CRITICAL)
         .exclude(alert__kind__in=(AlertKind.CHANNEL_TEST, AlertKind.RULE_TEST, AlertKind.DIGEST))
         .exclude(alert__kind__in=CLOSING, channel__kind__in=INCIDENT_KINDS)
+        # Nobody may have heard that it came through: its incident would be in no digest, and stay open.
+        .exclude(attempts__gt=0, channel__kind__in=INCIDENT_KINDS)
     )
     by_channel: dict[int, list[int]] = defaultdict(list)
     for channel_id, delivery_id in ordinary.order_by("next_attempt_at", "id").values_list("channel_id", "id"):

@@ -27,20 +27,27 @@ def alert_fires_again(alert: Alert, *, note: str, now: datetime) -> None:
     """It turned bad again in its period: the same alert opens again, and whoever its rule tells is told."""
     alert.recovered_at = alert.acknowledged_at = alert.snoozed_until = None
     alert.acknowledged_by = ""
-    alert.save(update_fields=["recovered_at", "acknowledged_at", "acknowledged_by", "snoozed_until"])
+    alert.save(
+        update_fields=["recovered_at", "acknowledged_at", "acknowledged_by", "snoozed_until", "rule", "severity"]
+    )
     alert_noted(alert, AlertEventKind.FIRED_AGAIN, now, note=note)
     told = channels_told(alert.organization_id, alert.rule, now)
     _notice(alert, AlertKind.REMINDER, f"Again: {alert.title}", alert.severity, told, now)
 
 
 def recovered_fires_again(*, organization_id: int, dedup_key: str, note: str, now: datetime) -> bool:
-    """The same for what is raised where it happens, if the alert of this key had recovered and its rule is on."""
+    """The same for what is raised where it happens, if the alert of this key had recovered and its rule is on.
+
+    From then on it answers to the rule that decides now, which may not be the one that it first fired under. Without a
+    rule, and where the rule leaves that open, it is as severe as it was.
+    """
     recovered = Alert.objects.select_for_update(of=("self",)).filter(
         organization_id=organization_id, dedup_key=bounded(dedup_key), recovered_at__isnull=False
     )
     for alert in recovered:
         rule = governing_rule(organization_id, alert.kind, alert.subject)
         if rule is None or rule.enabled:
+            alert.rule, alert.severity = rule, (rule.severity if rule else "") or alert.severity
             alert_fires_again(alert, note=note, now=now)
             return True
     return False

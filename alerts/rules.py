@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from alerts.endings import alerts_end, open_alerts
 from alerts.facts import one_line
 from alerts.kinds import AlertKind
+from alerts.locks import lock_rules
 from alerts.machine import Phase
 from alerts.models import Alert, AlertRule, Channel, RuleChannel, RuleStanding, Severity
 from alerts.rule_kinds import KINDS, RuleKind, ScopeType, parameters_checked
@@ -181,6 +182,7 @@ def _save(rule: AlertRule, draft: RuleDraft, *, force_insert: bool = False) -> N
 
 def _unchanged(rule: AlertRule, version: int) -> AlertRule:
     """The rule as it stands, locked; Problem 412 when it is not the one the caller saw."""
+    lock_rules(rule.organization_id)
     present = AlertRule.objects.present().select_for_update().filter(organization_id=rule.organization_id, id=rule.id)
     found = present.filter(version=version).first()
     if found is None:

@@ -263,12 +263,6 @@ def channel_secret_rotate(*, channel: Channel, secret: str, overlap: timedelta, 
     return channel
 
 
-def channel_enable(*, channel: Channel, actor: Actor, now: datetime) -> None:
-    channel.enabled, channel.disabled_reason = True, ""
-    _save(channel)
-    _audit(channel, "channel.enabled", actor, now)
-
-
 def channel_disable(*, channel: Channel, reason: str, actor: Actor, now: datetime) -> bool:
     """Switches the channel off; False when it was off already."""
     taken = Channel.objects.listening().filter(organization_id=channel.organization_id, id=channel.id)

@@ -46,6 +46,10 @@ _STILL_UNPRICED = (
     "  AND a.event_id = e.event_id) AS booked"
     " WHERE e.organization_id = %(organization)s AND e.cost IS NULL AND booked.priced <= 0"
 )
+_BOOKED_BY_RUN = (
+    "EXISTS (SELECT FROM usage_adjustment r WHERE r.organization_id = e.organization_id AND r.event_time = e.time"
+    " AND r.event_id = e.event_id AND r.run_id = %(run)s AND r.kind = 'reprice')"
+)
 
 
 def unpriced_names(organization_id: int) -> list[UnpricedName]:
@@ -59,10 +63,15 @@ def unpriced_names(organization_id: int) -> list[UnpricedName]:
         return [UnpricedName(*row) for row in cursor.fetchall()]
 
 
-def unpriced_as_priced(organization_id: int) -> set[tuple[str, str]]:
-    """(provider, model) of all usage that still has no price, by the names under which it was looked for."""
+def unpriced_as_priced(organization_id: int, *, booked_by: int | None = None) -> set[tuple[str, str]]:
+    """(provider, model) of all usage that still has no price, by the names under which it was looked for; with the id
+    of a repricing, of what that had booked and was undone."""
+    booked = f" AND {_BOOKED_BY_RUN}" if booked_by is not None else ""
     with server_cursor() as cursor:
-        cursor.execute(f"SELECT DISTINCT e.provider, e.model FROM {_STILL_UNPRICED}", {"organization": organization_id})
+        cursor.execute(
+            f"SELECT DISTINCT e.provider, e.model FROM {_STILL_UNPRICED}{booked}",
+            {"organization": organization_id, "run": booked_by},
+        )
         return {(provider, model) for provider, model in cursor.fetchall()}
 
 

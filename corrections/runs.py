@@ -128,7 +128,7 @@ def _undo(run: RepriceRun, now: datetime) -> None:
         return
     run.state, run.undone_at = RunState.UNDONE, now
     rewind(run)
-    unpriced_models_fire_again(run.organization_id, now)
+    unpriced_models_fire_again(run, now)
     _audit(run, "reprice_run.undone", now)
 
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from django.db import DatabaseError, connection
 
+from alerts.locks import try_lock_rules
 from alerts.models import AlertRule
 from alerts.rule_kinds import RuleKind
 from alerts.rules import default_rules_create
@@ -27,7 +28,6 @@ from watch.usage_readers import read_cache_hits, read_cost_per_request, read_err
 
 log = logging.getLogger(__name__)
 
-_WATCHING = 1_129_270_340  # any number, as long as it is the same everywhere and no other lock's
 ROUND_SECONDS = 45
 STATEMENT_SECONDS = 10
 SLOW = timedelta(minutes=10)
@@ -75,8 +75,9 @@ def _in_turn(ids: list[int], now: datetime) -> list[int]:
 def evaluate_organization(organization_id: int, now: datetime) -> int:
     """Every rule that is due; how many alerts fired or recovered. None while another worker is at it."""
     with organization_scope(organization_id):
-        if not _lock(organization_id):
+        if not try_lock_rules(organization_id):
             return 0
+        _bound_statements()
         organization = Organization.objects.get(id=organization_id)
         default_rules_create(organization=organization, now=now)
         told = snoozes_end(organization_id=organization_id, now=now)
@@ -86,13 +87,10 @@ def evaluate_organization(organization_id: int, now: datetime) -> int:
         )
 
 
-def _lock(organization_id: int) -> bool:
+def _bound_statements() -> None:
+    """For the rest of the transaction."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_try_advisory_xact_lock(hashint8(%s), %s), set_config('statement_timeout', %s, true)",
-            [organization_id, _WATCHING, f"{STATEMENT_SECONDS}s"],
-        )
-        return bool(cursor.fetchone()[0])
+        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{STATEMENT_SECONDS}s"])
 
 
 def _evaluate(place: Place) -> int:

@@ -8,13 +8,13 @@ from django.core.exceptions import ValidationError
 from pytest_django import Settings
 
 from alerts.addresses import RECIPIENTS_LIMIT
+from alerts.enabling import channel_enable
 from alerts.models import Channel, Delivery
 from alerts.services import (
     CHANNELS_LIMIT,
     channel_create,
     channel_delete,
     channel_disable,
-    channel_enable,
     channel_test,
     channel_update,
     default_channel_create,

@@ -6,8 +6,8 @@ import pytest
 from django.test import Client
 
 from alerts.endings import alerts_end, open_alerts
-from alerts.models import Alert, AlertRule
-from alerts.rules import default_rules_create
+from alerts.models import Alert, AlertRule, Delivery
+from alerts.rules import RuleDraft, RuleScope, default_rules_create, rule_create, rule_delete
 from corrections.late_prices import reprice_late
 from corrections.models import PriceWatch, RepriceRun, RunState
 from corrections.tasks import organizations_at_work
@@ -18,6 +18,7 @@ from pricing.terms import Terms
 from tenants.access import organization_scope
 from tenants.models import AuditEntry
 from tenants.roles import Role
+from tests.alerts.conftest import make_email_channel
 from tests.analytics.support import at, settle, signed_in, text
 from tests.corrections.support import applied, assert_sums_agree, spent, undo, work
 from tests.corrections.test_runs import CUSTOM
@@ -177,4 +178,44 @@ def test_a_rule_that_is_off_is_not_woken_by_usage_without_a_price(usage: Tenant,
         alerts_end(open_alerts(usage.id), why="The rule was changed.", now=now)
         AlertRule.objects.filter(kind="unpriced_usage").update(enabled=False)
     settle(usage, [at(now, model=NAME)])
+    assert alert_of(usage, NAME).state == "recovered"
+
+
+def ruled_unpriced(tenant: Tenant, now: datetime, severity: str, *channels: int) -> AlertRule:
+    draft = RuleDraft(f"As {severity}", RuleScope(), severity, {}, channels)
+    return rule_create(organization=tenant.organization, kind="unpriced_usage", draft=draft, actor=None, now=now)
+
+
+def test_what_fires_again_answers_to_the_rule_of_today(tenant: Tenant, prices: None, now: datetime) -> None:
+    everybody, named = make_email_channel(tenant), make_email_channel(tenant, name="Named")
+    with organization_scope(tenant.id):
+        first = ruled_unpriced(tenant, now, "warning")
+    settle(tenant, [at(now, model=NAME)])
+    with organization_scope(tenant.id):
+        assert set(Delivery.objects.values_list("channel_id", flat=True)) == {everybody.id, named.id}
+        rule_delete(rule=first, version=first.version, actor=tenant.owner, now=now)
+        second = ruled_unpriced(tenant, now, "critical", named.id)
+    settle(tenant, [at(now, model=NAME)])
+    alert = alert_of(tenant, NAME)
+    assert (alert.state, alert.rule_id, alert.severity) == ("firing", second.id, "critical")
+    with organization_scope(tenant.id):
+        again = Delivery.objects.filter(alert__about=alert)
+        assert [(each.channel_id, each.alert.severity) for each in again] == [(named.id, "critical")]
+
+
+def test_an_undone_repricing_wakes_what_it_had_priced_and_whose_rule_is_on(usage: Tenant, now: datetime) -> None:
+    add_rule(usage, now, **CUSTOM | {"model": NAME}, effective_from=now - timedelta(days=2))
+    run = applied(usage, now)
+    with organization_scope(usage.id):
+        rule = ruled_unpriced(usage, now, "info")
+        alerts_end(open_alerts(usage.id), why="The rule was changed.", now=now)
+    undo(usage, run, now)
+    work(usage, now)
+    assert alert_of(usage, NAME).severity == "info"
+    assert (alert_of(usage, NAME).state, alert_of(usage, "house-model").state) == ("firing", "recovered")
+    run = applied(usage, now + timedelta(minutes=1))
+    with organization_scope(usage.id):
+        AlertRule.objects.filter(id=rule.id).update(enabled=False)
+    undo(usage, run, now + timedelta(minutes=2))
+    work(usage, now + timedelta(minutes=2))
     assert alert_of(usage, NAME).state == "recovered"

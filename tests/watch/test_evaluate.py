@@ -1,5 +1,6 @@
 """Rules of a real organization, read over real rollups: each alert once, whoever reads how often."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from django.db import connection
 
 from alerts.kinds import AlertKind
+from alerts.locks import try_lock_rules
 from alerts.models import Alert, AlertEvent, AlertRule, Delivery, RuleStanding
 from alerts.rule_kinds import KINDS, RuleKind
 from alerts.rules import RuleDraft, RuleScope, rule_create, rule_delete, rule_mute, rule_update
@@ -130,6 +132,46 @@ def test_two_workers_at_once_make_one_alert(committed_tenant: Tenant, committed_
         assert sum(pool.map(work, range(8))) == 1
     assert kinds(ruled) == ["error_spend"]
     assert alerts(ruled)[0].title == "Acme: $10.00 went to calls that failed today, 100% of all"
+
+
+def test_a_rule_that_is_deleted_while_it_is_read_waits_its_turn(
+    committed_tenant: Tenant, committed_prices: None
+) -> None:
+    ruled = committed_tenant
+    rule = make_rule(ruled, RuleKind.ERROR_SPEND)
+    use(ruled, spent(NOW - HOUR, 10, status="error"), now=NOW)
+    read(ruled)
+
+    def delete() -> None:
+        try:
+            with organization_scope(ruled.id):
+                rule_delete(rule=rule, version=1, actor=None, now=NOW)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with organization_scope(ruled.id):
+            # What reading takes, in its order.
+            assert try_lock_rules(ruled.id)
+            assert RuleStanding.objects.select_for_update().get().rule_id == rule.id
+            deleted = pool.submit(delete)
+            wait_for_waiting()
+            AlertRule.objects.filter(id=rule.id).update(evaluated_at=NOW)
+        deleted.result()
+    with organization_scope(ruled.id):
+        assert not RuleStanding.objects.exists()
+
+
+def wait_for_waiting() -> None:
+    """Until another transaction waits for a lock."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.02)
+    raise TimeoutError("nobody waits")
 
 
 def test_an_organization_begins_with_rules_of_its_own_and_keeps_what_it_made_of_them(ruled: Tenant) -> None:

@@ -7,12 +7,15 @@ import pytest
 from pytest_django import Settings
 
 from alerts.deliver import deliver_due
-from alerts.models import Alert, AlertRule, ChannelKind, Delivery
+from alerts.enabling import channel_enable
+from alerts.models import Alert, AlertRule, Channel, ChannelKind, Delivery
+from alerts.recovering import alert_recovers
 from alerts.rule_kinds import RuleKind
 from alerts.rules import RuleDraft, RuleScope, rule_delete, rule_mute, rule_update
-from alerts.services import alert_acknowledge, alert_snooze, channel_create
+from alerts.services import alert_acknowledge, alert_snooze, channel_create, channel_test, channel_update
 from budgets.services import budget_archive
 from tenants.access import organization_scope
+from tests.alerts.conftest import fired
 from tests.budgets.support import USD, make_budget, use
 from tests.factories import Tenant
 from tests.servers import Answer, PagerDutyServer
@@ -158,3 +161,81 @@ def test_a_budget_s_incident_ends_with_its_period_or_with_the_budget(
         notices = Delivery.objects.filter(alert__about__isnull=False)
         assert {each.channel.kind for each in notices.select_related("channel")} == {"pagerduty"}
         assert not Alert.objects.filter(about__isnull=True, recovered_at__isnull=True).exists()
+
+
+def switched_off(tenant: Tenant, pagerduty: PagerDutyServer, now: datetime) -> Channel:
+    """PagerDuty refuses the key at the next message, which is a test."""
+    with organization_scope(tenant.id):
+        channel = Channel.objects.get(kind=ChannelKind.PAGERDUTY)
+        channel_test(channel=channel, actor=tenant.owner, now=now)
+    pagerduty.answers.append(Answer(403))
+    tell(tenant, now)
+    with organization_scope(tenant.id):
+        channel.refresh_from_db()
+    assert not channel.enabled
+    return channel
+
+
+def switch_on(tenant: Tenant, channel: Channel, now: datetime) -> None:
+    with organization_scope(tenant.id):
+        channel_update(channel=channel, actor=tenant.owner, now=now, secret=KEY[::-1])
+        channel_enable(channel=channel, actor=tenant.owner, now=now)
+    tell(tenant, now)
+
+
+@pytest.mark.parametrize(("over", "kind"), [("recovers", "recovery"), ("ends", "ended")])
+def test_a_channel_that_is_on_again_closes_what_was_over_meanwhile(
+    tenant: Tenant, pagerduty: PagerDutyServer, over: str, kind: str
+) -> None:
+    rule, alert = errors(tenant)
+    channel = switched_off(tenant, pagerduty, NOW + HOUR)
+    switch_on(tenant, channel, NOW + 2 * HOUR)
+    assert pagerduty.incidents == [(f"alert-{alert.id}", "triggered")], "it still fires"
+    channel = switched_off(tenant, pagerduty, NOW + 3 * HOUR)
+    with organization_scope(tenant.id):
+        alert.refresh_from_db()
+        if over == "recovers":
+            alert_recovers(alert, note="", now=NOW + 4 * HOUR)
+        else:
+            rule_delete(rule=rule, version=rule.version, actor=tenant.owner, now=NOW + 4 * HOUR)
+    tell(tenant, NOW + 4 * HOUR)
+    switch_on(tenant, channel, NOW + 5 * HOUR)
+    assert pagerduty.incidents == [(f"alert-{alert.id}", "resolved")]
+    switch_on(tenant, channel, NOW + 6 * HOUR)
+    with organization_scope(tenant.id):
+        told = Delivery.objects.filter(alert__about=alert, channel=channel)
+        assert list(told.values_list("alert__kind", flat=True)) == [kind], "once"
+
+
+def test_a_refused_resolve_is_sent_again_by_the_channel_that_is_on_again(
+    tenant: Tenant, pagerduty: PagerDutyServer
+) -> None:
+    _, alert = errors(tenant)
+    with organization_scope(tenant.id):
+        alert.refresh_from_db()
+        alert_recovers(alert, note="", now=NOW + HOUR)
+    pagerduty.answers.append(Answer(403))
+    tell(tenant, NOW + HOUR)
+    with organization_scope(tenant.id):
+        channel = Channel.objects.get(kind=ChannelKind.PAGERDUTY)
+    assert (channel.enabled, pagerduty.incidents) == (False, [(f"alert-{alert.id}", "triggered")])
+    switch_on(tenant, channel, NOW + 2 * HOUR)
+    assert pagerduty.incidents == [(f"alert-{alert.id}", "resolved")]
+
+
+def test_a_trigger_that_is_tried_again_is_not_gathered_away(tenant: Tenant, pagerduty: PagerDutyServer) -> None:
+    with organization_scope(tenant.id):
+        channel = Channel.objects.get(kind=ChannelKind.PAGERDUTY)
+        channel_update(channel=channel, actor=tenant.owner, now=NOW, hourly_limit=1)
+    # What it answers says nothing of whether it took the event.
+    first = fired(tenant, NOW, key="first", severity="warning")
+    pagerduty.answers.append(Answer(503))
+    deliver_due(clock=lambda: NOW)
+    fired(tenant, NOW, key="second", severity="critical")
+    tell(tenant, NOW + MINUTE)
+    with organization_scope(tenant.id):
+        assert Delivery.objects.get(alert=first, channel=channel).status == "sent"
+        first.refresh_from_db()
+        alert_recovers(first, note="", now=NOW + HOUR)
+    tell(tenant, NOW + HOUR)
+    assert (f"alert-{first.id}", "resolved") in pagerduty.incidents
