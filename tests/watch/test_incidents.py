@@ -231,7 +231,9 @@ def test_a_trigger_that_is_tried_again_is_not_gathered_away(tenant: Tenant, page
     first = fired(tenant, NOW, key="first", severity="warning")
     pagerduty.answers.append(Answer(503))
     deliver_due(clock=lambda: NOW)
+    # Another one takes the hour's room meanwhile.
     fired(tenant, NOW, key="second", severity="critical")
+    deliver_due(clock=lambda: NOW)
     tell(tenant, NOW + MINUTE)
     with organization_scope(tenant.id):
         assert Delivery.objects.get(alert=first, channel=channel).status == "sent"
