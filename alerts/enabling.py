@@ -6,7 +6,8 @@ from alerts.followups import left_open
 from alerts.kinds import AlertKind
 from alerts.locks import lock_rules
 from alerts.models import Alert, AlertEvent, AlertEventKind, Channel, Severity
-from alerts.services import Actor, alert_write
+from alerts.notices import notice_write
+from alerts.services import Actor
 from tenants.services import audit_record
 
 _WORDS = {AlertKind.RECOVERY: "Recovered", AlertKind.ENDED: "Ended"}
@@ -22,15 +23,8 @@ def channel_enable(*, channel: Channel, actor: Actor, now: datetime) -> None:
         organization_id=channel.organization_id, actor=actor, action="channel.enabled", target=channel, now=now
     )
     for alert in left_open(channel):
-        _close(alert, channel, now)
-
-
-def _close(alert: Alert, channel: Channel, now: datetime) -> None:
-    kind = _how_it_closed(alert)
-    alert_write(
-        alert.organization_id, [channel], kind, f"{kind}:{alert.id}:{now.isoformat()}", Severity.INFO,
-        f"{_WORDS[kind]}: {alert.title}", alert.facts, now, rule=alert.rule, subject=alert.subject, about=alert,
-    )  # fmt: skip
+        kind = _how_it_closed(alert)
+        notice_write(alert, kind, _WORDS[kind], Severity.INFO, [channel], now)
 
 
 def _how_it_closed(alert: Alert) -> AlertKind:

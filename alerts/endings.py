@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from alerts.followups import open_at
 from alerts.kinds import AlertKind
 from alerts.models import SUBJECT_LENGTH, Alert, AlertEventKind, RuleStanding, Severity
-from alerts.services import alert_write
+from alerts.notices import notice_write
 from alerts.standing import alert_noted
 
 
@@ -19,11 +19,7 @@ def alerts_end(alerts: Iterable[Alert], *, why: str, now: datetime) -> None:
         alert.save(update_fields=["recovered_at", "snoozed_until"])
         alert_noted(alert, AlertEventKind.ENDED, now, note=why)
         if channels := open_at(alert):
-            alert_write(
-                alert.organization_id, channels, AlertKind.ENDED, f"{AlertKind.ENDED}:{alert.id}:{now.isoformat()}",
-                Severity.INFO, f"Ended: {alert.title}", alert.facts, now, rule=alert.rule, subject=alert.subject,
-                about=alert,
-            )  # fmt: skip
+            notice_write(alert, AlertKind.ENDED, "Ended", Severity.INFO, channels, now)
 
 
 def subject_ends(*, organization_id: int, subject: str, why: str, now: datetime) -> None:

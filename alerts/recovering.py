@@ -1,12 +1,12 @@
 """An alert recovers, fires again and still fires: what is noted of it, and the notices that tell so."""
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from alerts.followups import open_at
 from alerts.kinds import AlertKind
-from alerts.models import Alert, AlertEventKind, Channel, Severity
-from alerts.services import alert_write, bounded
+from alerts.models import Alert, AlertEventKind, Severity
+from alerts.notices import notice_write
+from alerts.services import bounded
 from alerts.standing import alert_noted, channels_told, governing_rule
 
 
@@ -20,7 +20,7 @@ def alert_recovers(alert: Alert, *, note: str, now: datetime) -> None:
     # An incident is closed also where nobody is told, or where the rule tells others by now.
     told += [channel for channel in open_at(alert) if channel not in told]
     if told or not quiet:
-        _notice(alert, AlertKind.RECOVERY, f"Recovered: {alert.title}", Severity.INFO, told, now)
+        notice_write(alert, AlertKind.RECOVERY, "Recovered", Severity.INFO, told, now)
 
 
 def alert_fires_again(alert: Alert, *, note: str, now: datetime) -> None:
@@ -32,7 +32,7 @@ def alert_fires_again(alert: Alert, *, note: str, now: datetime) -> None:
     )
     alert_noted(alert, AlertEventKind.FIRED_AGAIN, now, note=note)
     told = channels_told(alert.organization_id, alert.rule, now)
-    _notice(alert, AlertKind.REMINDER, f"Again: {alert.title}", alert.severity, told, now)
+    notice_write(alert, AlertKind.REMINDER, "Again", alert.severity, told, now)
 
 
 def recovered_fires_again(*, organization_id: int, dedup_key: str, note: str, now: datetime) -> bool:
@@ -57,13 +57,4 @@ def alert_still_fires(alert: Alert, *, now: datetime) -> None:
     """Its snooze is over."""
     alert_noted(alert, AlertEventKind.REMINDED, now)
     told = channels_told(alert.organization_id, alert.rule, now)
-    _notice(alert, AlertKind.REMINDER, f"Still firing: {alert.title}", alert.severity, told, now)
-
-
-def _notice(
-    alert: Alert, kind: AlertKind, title: str, severity: str, channels: Iterable[Channel], now: datetime
-) -> None:
-    alert_write(
-        alert.organization_id, channels, kind, f"{kind}:{alert.id}:{now.isoformat()}", severity, title, alert.facts,
-        now, rule=alert.rule, subject=alert.subject, about=alert,
-    )  # fmt: skip
+    notice_write(alert, AlertKind.REMINDER, "Still firing", alert.severity, told, now)

@@ -26,6 +26,7 @@ from budgets.reservations.outage import Outage
 from budgets.reservations.reference import Reference
 from budgets.reservations.refusals import Why, budget_problem, rate_problem, record, why_of, whys_of
 from budgets.reservations.settled import Counted, engine, open_counters
+from budgets.verdict import model_allowed
 from common.problems import Fault, Problem, invalid
 from pricing.book import Resolution
 
@@ -73,7 +74,7 @@ def authorize(*, organization_id: int, call: Call, request_id: str, now: datetim
     common = common_of(organization_id)
     found = common.book.resolve(call.provider, call.model, call.service_tier, now)
     case = _case(common, call, found, request_id, now)
-    if not model_allowed(common, call, found):
+    if not _model_allowed(common, call, found):
         raise case.refuse(
             [Why(Reason.MODEL, details={"model": found.model})],
             Problem("model-not-allowed", "The model is not on the list of models that this key may use."),
@@ -93,19 +94,10 @@ def authorize(*, organization_id: int, call: Call, request_id: str, now: datetim
     return _granted(case, answer)
 
 
-def model_allowed(common: Common, call: Call, found: Resolution) -> bool:
+def _model_allowed(common: Common, call: Call, found: Resolution) -> bool:
     """Whether every list that is set on the key or a team above it names the model."""
-    names = {call.model.lower(), found.model.lower()}
     lists = (common.allowances.get(grantee) for grantee in common.grantees(call.team_id, call.virtual_key_id))
-    return all(
-        any(_named(pattern.lower(), names) for pattern in patterns) for patterns in lists if patterns is not None
-    )
-
-
-def _named(pattern: str, names: set[str]) -> bool:
-    if pattern.endswith("*"):
-        return any(name.startswith(pattern[:-1]) for name in names)
-    return pattern in names
+    return model_allowed([call.model, found.model], *lists)
 
 
 def _case(common: Common, call: Call, found: Resolution, request_id: str, now: datetime) -> _Case:
